@@ -1,0 +1,1 @@
+//! lamplighter: sign in at the identity provider, be in at the Kubernetes UI.
