@@ -1,0 +1,509 @@
+//! Who gets what: ordered rules, and the one place that can say yes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Identity, Presented, Request, Session};
+
+/// The ordered rules: the first that matches gives the role, and no match gives nothing.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    roles: Vec<Arc<Role>>,
+}
+
+/// A named rule's outcome: which credential, for whom.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// The role's name, for logs, pages and metrics.
+    pub name: String,
+    /// Who has the role.
+    pub matches: Match,
+    /// What the role puts into a request.
+    pub credential: Credential,
+    fingerprint: u64,
+}
+
+/// Whom a rule matches. The keys are and-ed; within a key any entry will do.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Match {
+    /// Everyone who signed in. The other keys are then empty.
+    pub everyone: bool,
+    /// Members of any of these groups.
+    pub groups: BTreeSet<String>,
+    /// Owners of any of these verified addresses; `@domain` stands for all of a domain.
+    pub emails: BTreeSet<String>,
+    /// Any of these people, by the provider's `sub`.
+    pub subjects: BTreeSet<String>,
+    /// For each claim, any of these values; of a list, one element has to be equal.
+    pub claims: BTreeMap<String, Vec<Value>>,
+}
+
+/// What a role puts into a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Credential {
+    /// Headers that name the person, and no token.
+    None,
+    /// A short-lived token of a ServiceAccount.
+    ServiceAccount {
+        /// Whose token.
+        account: ServiceAccountRef,
+        /// How long a token lives. The API server's least is 600 s.
+        ttl: Duration,
+        /// Whom the token is for; empty: the API server itself.
+        audiences: Vec<String>,
+    },
+}
+
+/// A ServiceAccount, by namespace and name.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ServiceAccountRef {
+    /// The namespace.
+    pub namespace: String,
+    /// The name within it.
+    pub name: String,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Decision<'a> {
+    /// It may pass, with what the grant is good for.
+    Allow(Grant<'a>),
+    /// The person has to sign in first.
+    Challenge(Challenge),
+    /// It may not pass, whoever signs in.
+    Deny(Denial),
+    /// The person asked, at the upstream's own button, to be signed out.
+    SignOut(Option<Session<'a>>),
+}
+
+/// Why a person has to sign in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Challenge {
+    /// The cookie cannot be read.
+    BadCookie,
+    /// There is no session.
+    NoSession,
+    /// The rules changed since the person signed in.
+    RoleChanged,
+    /// The session's time is over.
+    SessionExpired,
+    /// The person signed out.
+    SignedOut,
+}
+
+/// Why a request may not pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Denial {
+    /// Another site's page asks.
+    CrossSite,
+    /// The request carries credentials of its own.
+    Impersonation,
+    /// No rule matches the person.
+    NoRole,
+    /// The request is for another site.
+    UnknownHost,
+}
+
+/// Proof that the policy allowed a request.
+///
+/// Only a [`Policy`] makes one, and minting a token takes one: no path through the program reaches a token
+/// without a decision.
+///
+/// ```compile_fail,E0451
+/// # use std::sync::Arc;
+/// # fn forge(role: Arc<lamplighter::auth::Role>, session: lamplighter::auth::Session<'static>) {
+/// let forged = lamplighter::auth::Grant { role, session };
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Grant<'a> {
+    role: Arc<Role>,
+    session: Session<'a>,
+}
+
+impl Policy {
+    /// Orders `rules`: names, whom they match, what they give.
+    pub fn new(rules: Vec<(String, Match, Credential)>) -> Self {
+        let mut history = digest::Context::new(&digest::SHA256);
+        let roles = rules.into_iter().map(|(name, matches, credential)| {
+            history.update(format!("{name:?} {matches:?}").as_bytes());
+            let mut fingerprint = [0; 8];
+            fingerprint.copy_from_slice(&history.clone().finish().as_ref()[..8]);
+            Arc::new(Role { name, matches, credential, fingerprint: u64::from_be_bytes(fingerprint) })
+        });
+        Self { roles: roles.collect() }
+    }
+
+    /// Decides what becomes of `request`, made with what was `presented`.
+    pub fn decide<'a>(
+        &self,
+        presented: Presented<'a>,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> Decision<'a> {
+        if let Some(denial) = refuse(request) {
+            return Decision::Deny(denial);
+        }
+        if request.is_sign_out {
+            return Decision::SignOut(match presented {
+                Presented::Session(session) => Some(session),
+                Presented::Malformed | Presented::Nothing | Presented::SignedOut => None,
+            });
+        }
+        let session = match presented {
+            Presented::Malformed => return Decision::Challenge(Challenge::BadCookie),
+            Presented::Nothing => return Decision::Challenge(Challenge::NoSession),
+            Presented::SignedOut => return Decision::Challenge(Challenge::SignedOut),
+            Presented::Session(session) => session,
+        };
+        if session.is_over(now) {
+            return Decision::Challenge(Challenge::SessionExpired);
+        }
+        match self.role_of(&session) {
+            Some(role) => Decision::Allow(Grant { role: Arc::clone(role), session }),
+            None => Decision::Challenge(Challenge::RoleChanged),
+        }
+    }
+
+    /// The role of a person who just signed in: the first whose rule matches.
+    pub fn assign(&self, identity: &Identity) -> Option<&Arc<Role>> {
+        self.roles.iter().find(|role| role.matches.accepts(identity))
+    }
+
+    /// Those of the person's groups that some rule names, which is all that a session remembers.
+    pub fn known_groups<'i>(&self, identity: &'i Identity) -> Vec<&'i str> {
+        let is_named = |group: &&String| self.roles.iter().any(|role| role.matches.groups.contains(*group));
+        identity.groups.iter().filter(is_named).map(String::as_str).collect()
+    }
+
+    /// The roles, in order.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.iter().map(AsRef::as_ref)
+    }
+
+    /// A session keeps its role while the rules up to that role are the ones that gave it.
+    fn role_of(&self, session: &Session<'_>) -> Option<&Arc<Role>> {
+        self.roles
+            .iter()
+            .find(|role| role.fingerprint == session.role_fingerprint && role.name == session.role)
+    }
+}
+
+fn refuse(request: &Request<'_>) -> Option<Denial> {
+    if request.has_foreign_credentials {
+        Some(Denial::Impersonation)
+    } else if !request.is_for_site {
+        Some(Denial::UnknownHost)
+    } else if request.is_cross_site() {
+        Some(Denial::CrossSite)
+    } else {
+        None
+    }
+}
+
+impl Role {
+    /// Changes when this rule, or one before it, does.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}
+
+impl Match {
+    /// Whether `identity` fits every key that the rule has. A rule without keys fits nobody.
+    pub fn accepts(&self, identity: &Identity) -> bool {
+        if self.everyone {
+            return true;
+        }
+        let has_keys = !(self.groups.is_empty()
+            && self.emails.is_empty()
+            && self.subjects.is_empty()
+            && self.claims.is_empty());
+        has_keys
+            && (self.groups.is_empty() || !self.groups.is_disjoint(&identity.groups))
+            && (self.emails.is_empty() || self.accepts_email(identity))
+            && (self.subjects.is_empty() || self.subjects.contains(&identity.subject))
+            && self.claims.iter().all(|(name, values)| has_claim(identity, name, values))
+    }
+
+    fn accepts_email(&self, identity: &Identity) -> bool {
+        let Some(email) = identity.verified_email() else { return false };
+        self.emails.iter().any(|entry| match entry.strip_prefix('@') {
+            Some(domain) => domain.eq_ignore_ascii_case(email.domain()),
+            None => entry.eq_ignore_ascii_case(email.as_str()),
+        })
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.everyone {
+            return f.write_str("anyone who signs in");
+        }
+        let mut needs = Vec::new();
+        let mut need = |what: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                needs.push(format!("{what} {}", values.join(" or ")));
+            }
+        };
+        need("group", self.groups.iter().cloned().collect());
+        need("verified e-mail", self.emails.iter().cloned().collect());
+        need("subject", self.subjects.iter().cloned().collect());
+        for (name, values) in &self.claims {
+            need(&format!("claim {name}"), values.iter().map(plain).collect());
+        }
+        f.write_str(&needs.join(", and "))
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn has_claim(identity: &Identity, name: &str, wanted: &[Value]) -> bool {
+    match super::claims::find(&identity.claims, name) {
+        Some(Value::Array(items)) => items.iter().any(|item| wanted.contains(item)),
+        Some(value) => wanted.contains(value),
+        None => false,
+    }
+}
+
+impl<'a> Grant<'a> {
+    /// What was granted.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// To whom.
+    pub fn session(&self) -> &Session<'a> {
+        &self.session
+    }
+
+    /// The same grant, borrowed from nothing.
+    pub fn into_owned(self) -> Grant<'static> {
+        Grant { role: self.role, session: self.session.into_owned() }
+    }
+}
+
+impl PartialEq for Grant<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.role.name == other.role.name && self.session == other.session
+    }
+}
+
+impl Eq for Grant<'_> {}
+
+impl Challenge {
+    /// The reason in one word.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::BadCookie => "bad-cookie",
+            Self::NoSession => "no-session",
+            Self::RoleChanged => "role-changed",
+            Self::SessionExpired => "session-expired",
+            Self::SignedOut => "signed-out",
+        }
+    }
+}
+
+impl Denial {
+    /// The reason in one word.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::CrossSite => "cross-site",
+            Self::Impersonation => "impersonation",
+            Self::NoRole => "no-role",
+            Self::UnknownHost => "unknown-host",
+        }
+    }
+}
+
+impl fmt::Display for ServiceAccountRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::auth::{Email, Kind, Provenance, SessionId};
+
+    fn groups(names: &[&str]) -> Match {
+        Match { groups: names.iter().map(|&n| n.to_owned()).collect(), ..Match::default() }
+    }
+
+    fn policy(rules: &[(&str, Match)]) -> Policy {
+        Policy::new(rules.iter().map(|(n, m)| ((*n).to_owned(), m.clone(), Credential::None)).collect())
+    }
+
+    fn identity() -> Identity {
+        let Value::Object(claims) = json!({"hd": "corp.example", "realm": {"roles": ["ops", "dev"]}}) else {
+            unreachable!()
+        };
+        Identity {
+            subject: "s-1".into(),
+            name: "ada".into(),
+            email: Email::parse("ada@corp.example"),
+            email_verified: true,
+            groups: ["k8s-admins", "staff"].into_iter().map(str::to_owned).collect(),
+            provider_session: None,
+            auth_time: None,
+            claims,
+        }
+    }
+
+    fn request() -> Request<'static> {
+        Request {
+            kind: Kind::Navigation,
+            provenance: Provenance::Own,
+            is_safe: true,
+            is_for_site: true,
+            has_foreign_credentials: false,
+            is_sign_out: false,
+            target: "/",
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn session(policy: &Policy) -> Session<'static> {
+        let identity = identity();
+        let role = policy.assign(&identity).unwrap();
+        let groups = policy.known_groups(&identity);
+        Session::begin(SessionId([1; 16]), &identity, role, &groups, (at(0), 100))
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let policy =
+            policy(&[("none", groups(&["x"])), ("a", groups(&["staff"])), ("b", groups(&["k8s-admins"]))]);
+        assert_eq!(policy.assign(&identity()).unwrap().name, "a");
+    }
+
+    #[test]
+    fn no_match_is_no_role() {
+        assert!(policy(&[("a", groups(&["x"]))]).assign(&identity()).is_none());
+        assert!(policy(&[("a", Match::default())]).assign(&identity()).is_none());
+    }
+
+    #[test]
+    fn keys_are_anded() {
+        let both = |subject: &str| Match { subjects: [subject.to_owned()].into(), ..groups(&["staff"]) };
+        assert!(both("s-1").accepts(&identity()));
+        assert!(!both("s-2").accepts(&identity()));
+    }
+
+    #[test]
+    fn an_address_counts_only_when_verified_and_exact() {
+        let emails = |entry: &str| Match { emails: [entry.to_owned()].into(), ..Match::default() };
+        for (entry, accepted) in [
+            ("ada@corp.example", true),
+            ("Ada@Corp.Example", true),
+            ("@corp.example", true),
+            ("@example", false),
+            ("@evil-corp.example", false),
+            ("bob@corp.example", false),
+        ] {
+            assert_eq!(emails(entry).accepts(&identity()), accepted, "{entry}");
+        }
+        let unverified = Identity { email_verified: false, ..identity() };
+        assert!(!emails("ada@corp.example").accepts(&unverified));
+    }
+
+    #[test]
+    fn any_claim_can_be_asked_for() {
+        let claim = |name: &str, value: Value| Match {
+            claims: [(name.to_owned(), vec![value])].into(),
+            ..Match::default()
+        };
+        assert!(claim("hd", json!("corp.example")).accepts(&identity()));
+        assert!(claim("/realm/roles", json!("ops")).accepts(&identity()));
+        assert!(!claim("/realm/roles", json!("root")).accepts(&identity()));
+        assert!(!claim("absent", json!("")).accepts(&identity()));
+    }
+
+    #[test]
+    fn a_session_is_allowed_until_its_last_second() {
+        let policy = policy(&[("a", groups(&["staff"]))]);
+        let decide = |now| policy.decide(Presented::Session(session(&policy)), &request(), now);
+        assert!(matches!(decide(at(99)), Decision::Allow(_)));
+        assert_eq!(decide(at(100)), Decision::Challenge(Challenge::SessionExpired));
+    }
+
+    #[test]
+    fn what_is_no_session_is_challenged() {
+        let policy = policy(&[("a", groups(&["staff"]))]);
+        for (presented, challenge) in [
+            (Presented::Nothing, Challenge::NoSession),
+            (Presented::Malformed, Challenge::BadCookie),
+            (Presented::SignedOut, Challenge::SignedOut),
+        ] {
+            assert_eq!(policy.decide(presented, &request(), at(0)), Decision::Challenge(challenge));
+        }
+    }
+
+    #[test]
+    fn a_changed_rule_sends_only_those_below_it_to_sign_in_again() {
+        let before = policy(&[("a", groups(&["staff"])), ("b", groups(&["guests"]))]);
+        let session = session(&before);
+        let below_changed = policy(&[("a", groups(&["staff"])), ("b", groups(&["others"]))]);
+        let above_changed = policy(&[("root", groups(&["x"])), ("a", groups(&["staff"]))]);
+        let decide = |policy: &Policy| policy.decide(Presented::Session(session.clone()), &request(), at(1));
+        assert!(matches!(decide(&below_changed), Decision::Allow(_)));
+        assert_eq!(decide(&above_changed), Decision::Challenge(Challenge::RoleChanged));
+    }
+
+    #[test]
+    fn refusals_come_before_everything_else() {
+        let policy = policy(&[("a", groups(&["staff"]))]);
+        let table = [
+            (Request { has_foreign_credentials: true, ..request() }, Denial::Impersonation),
+            (Request { is_for_site: false, ..request() }, Denial::UnknownHost),
+            (
+                Request { is_sign_out: true, is_safe: false, provenance: Provenance::Foreign, ..request() },
+                Denial::CrossSite,
+            ),
+        ];
+        for (request, denial) in table {
+            let decision = policy.decide(Presented::Session(session(&policy)), &request, at(1));
+            assert_eq!(decision, Decision::Deny(denial));
+        }
+    }
+
+    #[test]
+    fn the_upstreams_log_out_signs_out() {
+        let policy = policy(&[("a", groups(&["staff"]))]);
+        let request = Request { is_sign_out: true, is_safe: false, ..request() };
+        let decision = policy.decide(Presented::Session(session(&policy)), &request, at(1));
+        assert!(matches!(decision, Decision::SignOut(Some(_))));
+        assert_eq!(policy.decide(Presented::Nothing, &request, at(1)), Decision::SignOut(None));
+    }
+
+    #[test]
+    fn a_session_remembers_only_groups_that_a_rule_names() {
+        let policy = policy(&[("a", groups(&["staff"]))]);
+        assert_eq!(session(&policy).groups, "staff");
+    }
+
+    #[test]
+    fn a_rule_reads_as_a_sentence() {
+        let rule = Match { emails: ["@corp.example".to_owned()].into(), ..groups(&["a", "b"]) };
+        assert_eq!(rule.to_string(), "group a or b, and verified e-mail @corp.example");
+    }
+
+    #[test]
+    fn claims_never_decide_by_their_absence() {
+        let nobody = Identity { groups: BTreeSet::new(), claims: Map::new(), ..identity() };
+        assert!(policy(&[("a", groups(&["staff"]))]).assign(&nobody).is_none());
+    }
+}

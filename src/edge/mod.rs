@@ -1,0 +1,16 @@
+//! What passes between an ingress and us: reading what it says, and answering in its dialect.
+//!
+//! Pure, like [`crate::auth`], which it builds on.
+
+pub mod cookies;
+pub mod dialect;
+pub mod original;
+pub mod reply;
+pub mod scrub;
+pub mod ui;
+
+pub use cookies::CookieNames;
+pub use dialect::Dialect;
+pub use original::Malformed;
+pub use reply::{Managed, Outcome};
+pub use ui::Ui;

@@ -1,0 +1,303 @@
+//! The request that an ingress asks about, read from what the ingress itself says.
+
+use http::header::{ACCEPT, ORIGIN, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderMap, HeaderName};
+
+use super::{scrub, ui};
+use crate::auth::{Kind, Provenance, Request, Site};
+
+const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// Longest address that is looked at, in bytes; nginx itself takes 8 KiB.
+const MAX_URL: usize = 16 * 1024;
+
+/// Why what the ingress says makes no sense, which is never a reason to let a request pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Malformed {
+    /// `X-Original-Method` is absent, repeated, or no method.
+    #[error("X-Original-Method is absent, repeated or no method")]
+    Method,
+    /// `X-Original-URL` is absent, repeated, or no http(s) URL.
+    #[error("X-Original-URL is absent, repeated or no http(s) URL")]
+    Url,
+}
+
+/// Reads what nginx and ingress-nginx say of the original request.
+///
+/// Only `X-Original-URL` and `X-Original-Method` are nginx's own word. `X-Forwarded-*`, `Forwarded`,
+/// `X-Original-URI` and `X-Scheme` pass through from the client and are not looked at; nor is the scheme in
+/// the URL, which is that of nginx's own hop.
+pub fn auth_request<'h>(
+    headers: &'h HeaderMap,
+    site: &Site,
+    ui: &ui::Traits,
+) -> Result<Request<'h>, Malformed> {
+    let method = single(headers, &X_ORIGINAL_METHOD).ok_or(Malformed::Method)?;
+    if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') {
+        return Err(Malformed::Method);
+    }
+    let (authority, target) = single(headers, &X_ORIGINAL_URL).and_then(split_url).ok_or(Malformed::Url)?;
+    Ok(describe(headers, method, (authority, target), site, ui))
+}
+
+/// Describes a request from its own headers, its method, its authority and its target.
+pub fn describe<'h>(
+    headers: &HeaderMap,
+    method: &str,
+    (authority, target): (&str, &'h str),
+    site: &Site,
+    ui: &ui::Traits,
+) -> Request<'h> {
+    let is_safe = method == "GET" || method == "HEAD";
+    Request {
+        kind: kind(headers, is_safe),
+        provenance: provenance(headers, site),
+        is_safe,
+        is_for_site: site.is_at(authority),
+        has_foreign_credentials: scrub::has_foreign_credentials(headers),
+        is_sign_out: method == "POST" && ui.is_sign_out(path_of(target)),
+        target,
+    }
+}
+
+fn path_of(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or(target)
+}
+
+/// The one value of a header: `None` when it is absent, repeated or not UTF-8.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    std::str::from_utf8(value.as_bytes()).ok()
+}
+
+/// Authority and target of an absolute http(s) URL. The target is kept to the byte.
+fn split_url(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let at = memchr::memchr(b'/', rest.as_bytes())?;
+    let (authority, target) = rest.split_at(at);
+    let is_visible = target.bytes().all(|b| b > b' ' && b != 0x7f);
+    (url.len() <= MAX_URL && is_visible).then_some((authority, target))
+}
+
+fn kind(headers: &HeaderMap, is_safe: bool) -> Kind {
+    // nginx leaves `Upgrade` out of its question, but not the key.
+    if headers.contains_key(SEC_WEBSOCKET_KEY) || headers.contains_key(UPGRADE) {
+        return Kind::WebSocket;
+    }
+    let dest = single(headers, &SEC_FETCH_DEST);
+    match single(headers, &SEC_FETCH_MODE) {
+        Some("navigate") if is_safe && matches!(dest, None | Some("document")) => Kind::Navigation,
+        Some(_) if matches!(dest, None | Some("empty")) => Kind::Script,
+        Some(_) => Kind::Subresource,
+        None if is_safe && wants_page(headers) => Kind::Navigation,
+        None => Kind::Script,
+    }
+}
+
+/// How browsers without Fetch Metadata, and tools, show that a person is reading.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let is_html = |value: &http::HeaderValue| memchr::memmem::find(value.as_bytes(), b"text/html").is_some();
+    !headers.contains_key(X_REQUESTED_WITH) && headers.get_all(ACCEPT).iter().any(is_html)
+}
+
+/// Where the request comes from. What is said must agree, and must be said once.
+fn provenance(headers: &HeaderMap, site: &Site) -> Provenance {
+    let says = |name: &HeaderName, is_own: &dyn Fn(&str) -> bool| match single(headers, name) {
+        Some(value) if is_own(value) => Provenance::Own,
+        Some(_) => Provenance::Foreign,
+        None if headers.contains_key(name) => Provenance::Foreign,
+        None => Provenance::Unknown,
+    };
+    let by_fetch = says(&SEC_FETCH_SITE, &|value| value == "same-origin" || value == "none");
+    let by_origin = says(&ORIGIN, &|value| value == site.origin());
+    match (by_fetch, by_origin) {
+        (Provenance::Foreign, _) | (_, Provenance::Foreign) => Provenance::Foreign,
+        (Provenance::Own, _) | (_, Provenance::Own) => Provenance::Own,
+        (Provenance::Unknown, Provenance::Unknown) => Provenance::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::edge::Ui;
+
+    const URL: (&str, &str) = ("x-original-url", "https://ui.example/c/main?a=b");
+    const GET: (&str, &str) = ("x-original-method", "GET");
+
+    fn site() -> Site {
+        Site::new(&url::Url::parse("https://ui.example").unwrap()).unwrap()
+    }
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let line = |&(name, value): &(&str, &str)| {
+            (HeaderName::try_from(name).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        };
+        lines.iter().map(line).collect()
+    }
+
+    fn of(lines: &[(&str, &str)]) -> Request<'static> {
+        let headers = headers(&[&[URL, GET], lines].concat());
+        let request = auth_request(&headers, &site(), Ui::Headlamp.traits()).unwrap();
+        Request { target: "", ..request }
+    }
+
+    #[test]
+    fn the_target_is_kept_to_the_byte() {
+        for target in ["/", "/c/main?a=%2F&b=1", "/a/../b//c;d", "/%2e%2e/x", "/p#frag?x", "/ä"] {
+            let url = format!("http://ui.example{target}");
+            let headers = headers(&[("x-original-url", &url), GET]);
+            assert_eq!(auth_request(&headers, &site(), Ui::Generic.traits()).unwrap().target, target);
+        }
+    }
+
+    /// Security reference: HH-6.
+    #[test]
+    fn what_makes_no_sense_is_malformed() {
+        let url = |value| headers(&[("x-original-url", value), GET]);
+        let long = format!("https://ui.example/{}", "a".repeat(MAX_URL));
+        let read = |headers: &HeaderMap| auth_request(headers, &site(), Ui::Headlamp.traits()).map(|_| ());
+        for value in
+            ["", "/c/main", "ui.example/", "ftp://ui.example/", "https://ui.example", "https:///\u{1}", &long]
+        {
+            if HeaderValue::from_str(value).is_ok() {
+                assert_eq!(read(&url(value)), Err(Malformed::Url), "{value}");
+            }
+        }
+        assert_eq!(read(&headers(&[GET])), Err(Malformed::Url));
+        assert_eq!(read(&headers(&[URL, URL, GET])), Err(Malformed::Url));
+        assert_eq!(read(&headers(&[URL])), Err(Malformed::Method));
+        assert_eq!(read(&headers(&[URL, GET, GET])), Err(Malformed::Method));
+        for method in ["", "GE T", "GET,POST", "G\u{e4}T"] {
+            assert_eq!(read(&headers(&[URL, ("x-original-method", method)])), Err(Malformed::Method));
+        }
+        let mut not_utf8 = headers(&[GET]);
+        not_utf8.insert(X_ORIGINAL_URL, HeaderValue::from_bytes(b"https://ui.example/\xff").unwrap());
+        assert_eq!(read(&not_utf8), Err(Malformed::Url));
+    }
+
+    /// Security reference: HH-1.
+    #[test]
+    fn what_the_client_says_of_itself_changes_nothing() {
+        let forged = [
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-uri", "/clusters/main/set-token"),
+            ("x-forwarded-method", "POST"),
+            ("x-forwarded-proto", "gopher"),
+            ("forwarded", "host=evil.example"),
+            ("x-original-uri", "/evil"),
+            ("x-scheme", "http"),
+            ("x-auth-request-redirect", "/evil"),
+            ("authorization", "Bearer stolen"),
+        ];
+        assert_eq!(of(&forged), of(&[]));
+    }
+
+    #[test]
+    fn another_host_is_another_site() {
+        let at = |url: &str| {
+            let headers = headers(&[("x-original-url", url), GET]);
+            auth_request(&headers, &site(), Ui::Headlamp.traits()).unwrap().is_for_site
+        };
+        assert!(at("http://ui.example/") && at("https://UI.example:443/"));
+        for url in ["http:///p", "https://evil.example/", "https://ui.example.evil/", "https://a@ui.example/"]
+        {
+            assert!(!at(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn who_reads_the_answer_is_told_by_fetch_metadata() {
+        let table: [(&[(&str, &str)], Kind); 12] = [
+            (&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], Kind::Navigation),
+            (&[("sec-fetch-mode", "navigate")], Kind::Navigation),
+            (&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], Kind::Subresource),
+            (&[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], Kind::Script),
+            (&[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], Kind::Subresource),
+            (&[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "manifest")], Kind::Subresource),
+            (&[("sec-fetch-mode", "cors"), ("accept", "text/html")], Kind::Script),
+            (&[("accept", "text/html,*/*")], Kind::Navigation),
+            (&[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")], Kind::Script),
+            (&[("accept", "*/*")], Kind::Script),
+            (&[], Kind::Script),
+            (&[("sec-websocket-key", "k"), ("sec-fetch-mode", "websocket")], Kind::WebSocket),
+        ];
+        for (lines, kind) in table {
+            assert_eq!(of(lines).kind, kind, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn where_it_comes_from_is_told_by_fetch_metadata_and_origin() {
+        let own = ("origin", "https://ui.example");
+        let same = ("sec-fetch-site", "same-origin");
+        let table: [(&[(&str, &str)], Provenance); 13] = [
+            (&[], Provenance::Unknown),
+            (&[same], Provenance::Own),
+            (&[("sec-fetch-site", "none")], Provenance::Own),
+            (&[own], Provenance::Own),
+            (&[same, own], Provenance::Own),
+            (&[("sec-fetch-site", "same-site")], Provenance::Foreign),
+            (&[("sec-fetch-site", "cross-site")], Provenance::Foreign),
+            (&[("sec-fetch-site", "cross-site"), own], Provenance::Foreign),
+            (&[same, ("origin", "https://evil.example")], Provenance::Foreign),
+            (&[("origin", "null")], Provenance::Foreign),
+            (&[("origin", "http://ui.example")], Provenance::Foreign),
+            (&[("origin", "https://ui.example:8443")], Provenance::Foreign),
+            (&[same, same], Provenance::Foreign),
+        ];
+        for (lines, provenance) in table {
+            assert_eq!(of(lines).provenance, provenance, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_post_signs_out() {
+        let with = |method| {
+            let headers = headers(&[
+                ("x-original-url", "https://ui.example/clusters/main/set-token?x=1"),
+                ("x-original-method", method),
+            ]);
+            auth_request(&headers, &site(), Ui::Headlamp.traits()).unwrap().is_sign_out
+        };
+        assert!(with("POST") && !with("GET") && !with("PUT"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(
+            url in proptest::collection::vec(any::<u8>(), 0..80),
+            method in proptest::collection::vec(any::<u8>(), 0..8),
+            origin in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(X_ORIGINAL_URL, url), (X_ORIGINAL_METHOD, method), (ORIGIN, origin)] {
+                if let Ok(value) = HeaderValue::from_bytes(&value) {
+                    headers.append(name, value);
+                }
+            }
+            let _ = auth_request(&headers, &site(), Ui::Headlamp.traits());
+        }
+
+        #[test]
+        fn only_the_sites_own_authority_is_the_site(authority in "[a-z.:@0-9]{0,20}") {
+            let url = format!("https://{authority}/");
+            let headers = headers(&[("x-original-url", &url), GET]);
+            if let Ok(request) = auth_request(&headers, &site(), Ui::Headlamp.traits()) {
+                prop_assert_eq!(request.is_for_site, authority == "ui.example" || authority == "ui.example:443");
+            }
+        }
+    }
+}
