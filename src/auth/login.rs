@@ -161,6 +161,11 @@ impl LoginAttempt {
         ReturnTo::parse(&self.return_to, site).unwrap_or_else(|_| ReturnTo::home(site))
     }
 
+    /// Tells attempts apart.
+    pub fn id(&self) -> [u8; 32] {
+        self.secrets.state
+    }
+
     /// When the attempt began, in seconds since the epoch.
     pub fn started_at(&self) -> i64 {
         self.started_at

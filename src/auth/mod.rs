@@ -16,7 +16,7 @@ pub use claims::{AcceptedIdToken, ClaimNames, ClaimsError, IdToken, IdTokenRules
 pub use identity::{Email, Identity};
 pub use login::{Callback, CallbackError, CodeExchange, LoginAttempt, LoginError, Secrets};
 pub use policy::{Challenge, Credential, Decision, Denial, Grant, Match, Policy, Role, ServiceAccountRef};
-pub use request::{Kind, Provenance, Request};
+pub use request::{Effect, Kind, Provenance, Request};
 pub use return_to::{InvalidReturnTo, ReturnTo, Site};
 pub use seal::{Context, KeyRing, OpenError};
 pub use session::{Presented, SealedState, Session, SessionId};

@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Identity, Presented, Request, Session};
+use super::{Effect, Identity, Presented, Request, Session};
 
 /// The ordered rules: the first that matches gives the role, and no match gives nothing.
 #[derive(Clone, Debug)]
@@ -40,8 +40,9 @@ pub struct Match {
     pub emails: BTreeSet<String>,
     /// Any of these people, by the provider's `sub`.
     pub subjects: BTreeSet<String>,
-    /// For each claim, any of these values; of a list, one element has to be equal.
-    pub claims: BTreeMap<String, Vec<Value>>,
+    /// For each claim, any of these values; of a list, one element has to be equal. Numbers and booleans are
+    /// compared as JSON writes them.
+    pub claims: BTreeMap<String, Vec<String>>,
 }
 
 /// What a role puts into a request.
@@ -130,14 +131,14 @@ pub struct Grant<'a> {
 impl Policy {
     /// Orders `rules`: names, whom they match, what they give.
     pub fn new(rules: Vec<(String, Match, Credential)>) -> Self {
-        let mut history = digest::Context::new(&digest::SHA256);
-        let roles = rules.into_iter().map(|(name, matches, credential)| {
-            history.update(format!("{name:?} {matches:?}").as_bytes());
+        let mut so_far = digest::Context::new(&digest::SHA256);
+        let ordered = rules.into_iter().map(|(name, matches, credential)| {
+            so_far.update(format!("{name:?} {matches:?}").as_bytes());
             let mut fingerprint = [0; 8];
-            fingerprint.copy_from_slice(&history.clone().finish().as_ref()[..8]);
+            fingerprint.copy_from_slice(&so_far.clone().finish().as_ref()[..8]);
             Arc::new(Role { name, matches, credential, fingerprint: u64::from_be_bytes(fingerprint) })
         });
-        Self { roles: roles.collect() }
+        Self { roles: ordered.collect() }
     }
 
     /// Decides what becomes of `request`, made with what was `presented`.
@@ -150,7 +151,7 @@ impl Policy {
         if let Some(denial) = refuse(request) {
             return Decision::Deny(denial);
         }
-        if request.is_sign_out {
+        if request.effect == Effect::SignsOut {
             return Decision::SignOut(match presented {
                 Presented::Session(session) => Some(session),
                 Presented::Malformed | Presented::Nothing | Presented::SignedOut => None,
@@ -255,20 +256,21 @@ impl fmt::Display for Match {
         need("verified e-mail", self.emails.iter().cloned().collect());
         need("subject", self.subjects.iter().cloned().collect());
         for (name, values) in &self.claims {
-            need(&format!("claim {name}"), values.iter().map(plain).collect());
+            need(&format!("claim {name}"), values.clone());
         }
         f.write_str(&needs.join(", and "))
     }
 }
 
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn has_claim(identity: &Identity, name: &str, wanted: &[Value]) -> bool {
+fn has_claim(identity: &Identity, name: &str, wanted: &[String]) -> bool {
+    let is_wanted = |value: &Value| match value {
+        Value::String(text) => wanted.contains(text),
+        Value::Bool(_) | Value::Number(_) => wanted.contains(&value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    };
     match super::claims::find(&identity.claims, name) {
-        Some(Value::Array(items)) => items.iter().any(|item| wanted.contains(item)),
-        Some(value) => wanted.contains(value),
+        Some(Value::Array(items)) => items.iter().any(is_wanted),
+        Some(value) => is_wanted(value),
         None => false,
     }
 }
@@ -345,7 +347,9 @@ mod tests {
     }
 
     fn identity() -> Identity {
-        let Value::Object(claims) = json!({"hd": "corp.example", "realm": {"roles": ["ops", "dev"]}}) else {
+        let Value::Object(claims) =
+            json!({"hd": "corp.example", "staff": true, "realm": {"roles": ["ops", "dev"]}})
+        else {
             unreachable!()
         };
         Identity {
@@ -364,10 +368,9 @@ mod tests {
         Request {
             kind: Kind::Navigation,
             provenance: Provenance::Own,
-            is_safe: true,
+            effect: Effect::Reads,
             is_for_site: true,
             has_foreign_credentials: false,
-            is_sign_out: false,
             target: "/",
         }
     }
@@ -422,14 +425,15 @@ mod tests {
 
     #[test]
     fn any_claim_can_be_asked_for() {
-        let claim = |name: &str, value: Value| Match {
-            claims: [(name.to_owned(), vec![value])].into(),
+        let claim = |name: &str, value: &str| Match {
+            claims: [(name.to_owned(), vec![value.to_owned()])].into(),
             ..Match::default()
         };
-        assert!(claim("hd", json!("corp.example")).accepts(&identity()));
-        assert!(claim("/realm/roles", json!("ops")).accepts(&identity()));
-        assert!(!claim("/realm/roles", json!("root")).accepts(&identity()));
-        assert!(!claim("absent", json!("")).accepts(&identity()));
+        assert!(claim("staff", "true").accepts(&identity()));
+        assert!(claim("hd", "corp.example").accepts(&identity()));
+        assert!(claim("/realm/roles", "ops").accepts(&identity()));
+        assert!(!claim("/realm/roles", "root").accepts(&identity()));
+        assert!(!claim("absent", "").accepts(&identity()));
     }
 
     #[test]
@@ -470,7 +474,7 @@ mod tests {
             (Request { has_foreign_credentials: true, ..request() }, Denial::Impersonation),
             (Request { is_for_site: false, ..request() }, Denial::UnknownHost),
             (
-                Request { is_sign_out: true, is_safe: false, provenance: Provenance::Foreign, ..request() },
+                Request { effect: Effect::SignsOut, provenance: Provenance::Foreign, ..request() },
                 Denial::CrossSite,
             ),
         ];
@@ -483,7 +487,7 @@ mod tests {
     #[test]
     fn the_upstreams_log_out_signs_out() {
         let policy = policy(&[("a", groups(&["staff"]))]);
-        let request = Request { is_sign_out: true, is_safe: false, ..request() };
+        let request = Request { effect: Effect::SignsOut, ..request() };
         let decision = policy.decide(Presented::Session(session(&policy)), &request, at(1));
         assert!(matches!(decision, Decision::SignOut(Some(_))));
         assert_eq!(policy.decide(Presented::Nothing, &request, at(1)), Decision::SignOut(None));

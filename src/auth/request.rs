@@ -9,16 +9,25 @@ pub struct Request<'a> {
     pub kind: Kind,
     /// Which page caused the request.
     pub provenance: Provenance,
-    /// GET or HEAD: a request that changes nothing (RFC 9110 section 9.2.1).
-    pub is_safe: bool,
+    /// What it does.
+    pub effect: Effect,
     /// The request asks for the site that lamplighter guards.
     pub is_for_site: bool,
     /// The request carries credentials of its own that would reach the upstream beside ours.
     pub has_foreign_credentials: bool,
-    /// The upstream's own "log out".
-    pub is_sign_out: bool,
     /// Path and query as the browser sent them, never used to allow anything.
     pub target: &'a str,
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// It may change something.
+    Changes,
+    /// GET or HEAD: it changes nothing (RFC 9110 section 9.2.1).
+    Reads,
+    /// It is the upstream's own "log out".
+    SignsOut,
 }
 
 /// Who would read the answer.
@@ -52,13 +61,13 @@ impl Request<'_> {
     /// change something or opens a tunnel has to come from the site's own page, and what another page's
     /// script or markup asks for is refused; following a link from anywhere is not.
     pub fn is_cross_site(&self) -> bool {
+        let is_read = self.effect == Effect::Reads;
         match self.kind {
-            Kind::WebSocket => self.provenance != Provenance::Own,
-            Kind::Navigation if self.is_safe => false,
-            Kind::Navigation | Kind::Script | Kind::Subresource if self.is_safe => {
-                self.provenance == Provenance::Foreign
+            Kind::Navigation if is_read => false,
+            Kind::Script | Kind::Subresource if is_read => self.provenance == Provenance::Foreign,
+            Kind::Navigation | Kind::Script | Kind::Subresource | Kind::WebSocket => {
+                self.provenance != Provenance::Own
             }
-            Kind::Navigation | Kind::Script | Kind::Subresource => self.provenance != Provenance::Own,
         }
     }
 }
@@ -67,42 +76,37 @@ impl Request<'_> {
 mod tests {
     use super::*;
 
-    fn request(kind: Kind, provenance: Provenance, is_safe: bool) -> Request<'static> {
-        Request {
-            kind,
-            provenance,
-            is_safe,
-            is_for_site: true,
-            has_foreign_credentials: false,
-            is_sign_out: false,
-            target: "/",
-        }
+    fn request(kind: Kind, provenance: Provenance, effect: Effect) -> Request<'static> {
+        Request { kind, provenance, effect, is_for_site: true, has_foreign_credentials: false, target: "/" }
     }
 
     #[test]
     fn authority_is_lent_to_the_sites_own_pages_only() {
+        use Effect::{Changes, Reads, SignsOut};
         use Kind::{Navigation, Script, Subresource, WebSocket};
         use Provenance::{Foreign, Own, Unknown};
         let table = [
-            (Navigation, Foreign, true, false),
-            (Navigation, Unknown, true, false),
-            (Navigation, Foreign, false, true),
-            (Script, Own, true, false),
-            (Script, Unknown, true, false),
-            (Script, Foreign, true, true),
-            (Script, Own, false, false),
-            (Script, Unknown, false, true),
-            (Script, Foreign, false, true),
-            (Subresource, Foreign, true, true),
-            (WebSocket, Own, true, false),
-            (WebSocket, Unknown, true, true),
-            (WebSocket, Foreign, true, true),
+            (Navigation, Foreign, Reads, false),
+            (Navigation, Unknown, Reads, false),
+            (Navigation, Foreign, Changes, true),
+            (Script, Own, Reads, false),
+            (Script, Unknown, Reads, false),
+            (Script, Foreign, Reads, true),
+            (Script, Own, Changes, false),
+            (Script, Unknown, Changes, true),
+            (Script, Foreign, Changes, true),
+            (Script, Own, SignsOut, false),
+            (Script, Unknown, SignsOut, true),
+            (Subresource, Foreign, Reads, true),
+            (WebSocket, Own, Reads, false),
+            (WebSocket, Unknown, Reads, true),
+            (WebSocket, Foreign, Reads, true),
         ];
-        for (kind, provenance, is_safe, refused) in table {
+        for (kind, provenance, effect, refused) in table {
             assert_eq!(
-                request(kind, provenance, is_safe).is_cross_site(),
+                request(kind, provenance, effect).is_cross_site(),
                 refused,
-                "{kind:?} {provenance:?} safe={is_safe}"
+                "{kind:?} {provenance:?} {effect:?}"
             );
         }
     }

@@ -51,6 +51,15 @@ impl Site {
         bare.eq_ignore_ascii_case(&self.authority)
     }
 
+    /// Whether `authority` names this site's host, on whatever port.
+    pub fn has_host(&self, authority: &str) -> bool {
+        let bare = |authority: &'_ str| match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_ascii_lowercase(),
+            _ => authority.to_ascii_lowercase(),
+        };
+        bare(authority) == bare(&self.authority)
+    }
+
     /// Whether browsers reach the site by https.
     pub fn is_secure(&self) -> bool {
         self.home.scheme() == "https"

@@ -4,7 +4,7 @@ use http::header::{ACCEPT, ORIGIN, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderMap, HeaderName};
 
 use super::{scrub, ui};
-use crate::auth::{Kind, Provenance, Request, Site};
+use crate::auth::{Effect, Kind, Provenance, Request, Site};
 
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
@@ -53,14 +53,17 @@ pub fn describe<'h>(
     site: &Site,
     ui: &ui::Traits,
 ) -> Request<'h> {
-    let is_safe = method == "GET" || method == "HEAD";
+    let effect = match method {
+        "GET" | "HEAD" => Effect::Reads,
+        "POST" if ui.is_sign_out(path_of(target)) => Effect::SignsOut,
+        _ => Effect::Changes,
+    };
     Request {
-        kind: kind(headers, is_safe),
+        kind: kind(headers, effect == Effect::Reads),
         provenance: provenance(headers, site),
-        is_safe,
+        effect,
         is_for_site: site.is_at(authority),
         has_foreign_credentials: scrub::has_foreign_credentials(headers),
-        is_sign_out: method == "POST" && ui.is_sign_out(path_of(target)),
         target,
     }
 }
@@ -88,17 +91,17 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
     (url.len() <= MAX_URL && is_visible).then_some((authority, target))
 }
 
-fn kind(headers: &HeaderMap, is_safe: bool) -> Kind {
+fn kind(headers: &HeaderMap, is_read: bool) -> Kind {
     // nginx leaves `Upgrade` out of its question, but not the key.
     if headers.contains_key(SEC_WEBSOCKET_KEY) || headers.contains_key(UPGRADE) {
         return Kind::WebSocket;
     }
     let dest = single(headers, &SEC_FETCH_DEST);
     match single(headers, &SEC_FETCH_MODE) {
-        Some("navigate") if is_safe && matches!(dest, None | Some("document")) => Kind::Navigation,
+        Some("navigate") if is_read && matches!(dest, None | Some("document")) => Kind::Navigation,
         Some(_) if matches!(dest, None | Some("empty")) => Kind::Script,
         Some(_) => Kind::Subresource,
-        None if is_safe && wants_page(headers) => Kind::Navigation,
+        None if is_read && wants_page(headers) => Kind::Navigation,
         None => Kind::Script,
     }
 }
@@ -118,7 +121,9 @@ fn provenance(headers: &HeaderMap, site: &Site) -> Provenance {
         None => Provenance::Unknown,
     };
     let by_fetch = says(&SEC_FETCH_SITE, &|value| value == "same-origin" || value == "none");
-    let by_origin = says(&ORIGIN, &|value| value == site.origin());
+    // A form on a page with `Referrer-Policy: no-referrer` sends `null`, also to its own origin.
+    let may_be_null = by_fetch == Provenance::Own;
+    let by_origin = says(&ORIGIN, &|value| value == site.origin() || (may_be_null && value == "null"));
     match (by_fetch, by_origin) {
         (Provenance::Foreign, _) | (_, Provenance::Foreign) => Provenance::Foreign,
         (Provenance::Own, _) | (_, Provenance::Own) => Provenance::Own,
@@ -243,7 +248,7 @@ mod tests {
     fn where_it_comes_from_is_told_by_fetch_metadata_and_origin() {
         let own = ("origin", "https://ui.example");
         let same = ("sec-fetch-site", "same-origin");
-        let table: [(&[(&str, &str)], Provenance); 13] = [
+        let table: [(&[(&str, &str)], Provenance); 15] = [
             (&[], Provenance::Unknown),
             (&[same], Provenance::Own),
             (&[("sec-fetch-site", "none")], Provenance::Own),
@@ -254,6 +259,8 @@ mod tests {
             (&[("sec-fetch-site", "cross-site"), own], Provenance::Foreign),
             (&[same, ("origin", "https://evil.example")], Provenance::Foreign),
             (&[("origin", "null")], Provenance::Foreign),
+            (&[("origin", "null"), ("sec-fetch-site", "cross-site")], Provenance::Foreign),
+            (&[("origin", "null"), same], Provenance::Own),
             (&[("origin", "http://ui.example")], Provenance::Foreign),
             (&[("origin", "https://ui.example:8443")], Provenance::Foreign),
             (&[same, same], Provenance::Foreign),
@@ -270,7 +277,7 @@ mod tests {
                 ("x-original-url", "https://ui.example/clusters/main/set-token?x=1"),
                 ("x-original-method", method),
             ]);
-            auth_request(&headers, &site(), Ui::Headlamp.traits()).unwrap().is_sign_out
+            auth_request(&headers, &site(), Ui::Headlamp.traits()).unwrap().effect == Effect::SignsOut
         };
         assert!(with("POST") && !with("GET") && !with("PUT"));
     }

@@ -199,7 +199,7 @@ pub fn login_url(site: &Site, target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{Provenance, SessionId};
+    use crate::auth::{Effect, Provenance, SessionId};
 
     fn site() -> Site {
         Site::new(&url::Url::parse("https://ui.example").unwrap()).unwrap()
@@ -209,10 +209,9 @@ mod tests {
         Request {
             kind,
             provenance: Provenance::Own,
-            is_safe: true,
+            effect: Effect::Reads,
             is_for_site: true,
             has_foreign_credentials: false,
-            is_sign_out: false,
             target: "/c/main?a=b&c=d",
         }
     }
@@ -293,11 +292,13 @@ mod tests {
         ");
     }
 
+    type Row = (fn() -> Outcome, [u16; 4]);
+
     #[test]
     fn the_status_says_who_reads_it() {
         use Kind::{Navigation, Script, Subresource, WebSocket};
         let cookie = HeaderValue::from_static("c=d");
-        let table: [(fn() -> Outcome, [u16; 4]); 3] = [
+        let table: [Row; 3] = [
             (|| Outcome::SignIn("no-session"), [401, 401, 401, 401]),
             (|| Outcome::Refused("cross-site"), [401, 403, 403, 403]),
             (|| Outcome::PeerFailed("mint-failed"), [401, 502, 502, 502]),

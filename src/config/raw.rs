@@ -1,0 +1,75 @@
+//! The file's top level, as it is written.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    Config, Ui,
+    error::Problems,
+    kubernetes::RawKubernetes,
+    listen::RawListen,
+    oidc::RawOidc,
+    origin,
+    path::KeyPath,
+    role::{self, RawRole},
+    session::RawSession,
+};
+
+/// The configuration of lamplighter.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "lamplighter")]
+pub(super) struct RawConfig {
+    /// The origin where people open the UI, such as `https://headlamp.example.com`. Plain http only on this machine.
+    #[schemars(required, extend("x-form" = "a URL, such as `https://headlamp.example.com`"))]
+    site: Option<String>,
+    /// The identity provider.
+    #[schemars(required)]
+    oidc: Option<RawOidc>,
+    /// How long people stay signed in.
+    #[serde(default)]
+    session: RawSession,
+    /// Who gets which credential, in order: the first role that matches holds, and who matches none is refused.
+    #[schemars(required, length(min = 1))]
+    roles: Option<Vec<RawRole>>,
+    /// The UI upstream, which decides what it is sent.
+    #[serde(default)]
+    ui: Ui,
+    /// The API server that issues tokens. Nothing set: that of the cluster lamplighter runs in.
+    #[serde(default)]
+    kubernetes: RawKubernetes,
+    /// Where lamplighter listens, and whom it believes about the client's address.
+    #[serde(default)]
+    listen: RawListen,
+}
+
+impl RawConfig {
+    /// Checks what the schema cannot say.
+    pub(super) fn check(self, problems: &mut Problems<'_>) -> Option<Config> {
+        let top = KeyPath::default();
+        let site = self.site.and_then(|text| problems.keep(&top.key("site"), site(&text)));
+        let oidc = self.oidc.and_then(|oidc| oidc.check(&top.key("oidc"), problems));
+        let session = self.session.check(&top.key("session"), problems);
+        let roles = self.roles.and_then(|roles| role::check(roles, &top.key("roles"), problems));
+        let kubernetes = self.kubernetes.check(&top.key("kubernetes"), problems);
+        let listen = self.listen.check(&top.key("listen"), problems);
+        Some(Config {
+            site: site?,
+            oidc: oidc?,
+            session: session?,
+            roles: roles?,
+            ui: self.ui,
+            kubernetes: kubernetes?,
+            listen: listen?,
+        })
+    }
+}
+
+fn site(text: &str) -> Result<Url, String> {
+    let url = origin::parse(text)?;
+    match (url.path(), url.query(), url.fragment()) {
+        ("/", None, None) => Ok(url),
+        _ => Err("must be an origin alone; remove what follows the host and port".to_owned()),
+    }
+}
