@@ -1,0 +1,155 @@
+//! Minted tokens: one per session and role, asked for once, renewed ahead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{MintError, Minted, Minter};
+use crate::auth::{Credential, Grant, SessionId};
+
+/// A token is handed out only while it lives at least this long: the UI's request has to arrive with it.
+const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a failure answers for the next attempt: a UI in trouble polls several times a second.
+const FAILURE_LIFE: SignedDuration = SignedDuration::from_secs(2);
+
+/// A session's tokens, by the role that they are for.
+type Key = (SessionId, u64);
+
+/// The tokens that live.
+#[derive(Debug)]
+pub struct Tokens {
+    minter: Minter,
+    live: papaya::HashMap<Key, Minted>,
+    flights: Mutex<HashMap<Key, Arc<Flight>>>,
+    clock: crate::clock::Clock,
+}
+
+/// What holds concurrent requests for one token together: one asks, the others wait for its answer.
+#[derive(Debug, Default)]
+struct Flight(tokio::sync::Mutex<Option<(Timestamp, MintError)>>);
+
+/// What is at hand for a grant.
+#[derive(Debug)]
+pub enum AtHand {
+    /// The role has no token.
+    NotNeeded,
+    /// One that is good to use.
+    Token(HeaderValue),
+    /// None; it has to be minted.
+    Missing,
+}
+
+impl Tokens {
+    /// Keeps what `minter` mints.
+    pub fn new(minter: Minter, clock: crate::clock::Clock) -> Arc<Self> {
+        Arc::new(Self { minter, live: papaya::HashMap::new(), flights: Mutex::default(), clock })
+    }
+
+    /// What is at hand, without waiting and without allocating; a token that grows old is renewed meanwhile.
+    pub fn at_hand(self: &Arc<Self>, grant: &Grant<'_>, now: Timestamp) -> AtHand {
+        if matches!(grant.role().credential, Credential::None) {
+            return AtHand::NotNeeded;
+        }
+        let live = self.live.pin();
+        let Some(minted) = live.get(&key(grant)) else { return AtHand::Missing };
+        if now >= minted.expires_at - LEAST_LIFE {
+            return AtHand::Missing;
+        }
+        if now >= minted.renew_at {
+            self.renew(grant);
+        }
+        AtHand::Token(minted.authorization.clone())
+    }
+
+    /// A token for `grant`: the one at hand, or a new one. Whoever comes meanwhile waits for the same.
+    ///
+    /// Minting goes on when the caller goes away, since others may wait for it and the UI will ask again.
+    pub async fn obtain(
+        self: &Arc<Self>,
+        grant: &Grant<'_>,
+        now: Timestamp,
+    ) -> Result<Option<HeaderValue>, MintError> {
+        match self.at_hand(grant, now) {
+            AtHand::NotNeeded => return Ok(None),
+            AtHand::Token(token) => return Ok(Some(token)),
+            AtHand::Missing => {}
+        }
+        let tokens = Arc::clone(self);
+        let grant = grant.clone().into_owned();
+        let minting =
+            tokio::spawn(async move { tokens.mint(&grant, |minted| minted.expires_at - LEAST_LIFE).await });
+        let gone = |_| MintError::Unavailable("the attempt was broken off".into());
+        minting.await.map_err(gone)?.map(|minted| minted.map(|minted| minted.authorization))
+    }
+
+    /// Forgets a session's tokens.
+    pub fn forget(&self, session: SessionId) {
+        self.live.pin().retain(|(id, _), _| *id != session);
+    }
+
+    /// Forgets tokens that are over.
+    pub fn sweep(&self, now: Timestamp) {
+        self.live.pin().retain(|_, minted| now < minted.expires_at);
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|_, flight| Arc::strong_count(flight) > 1);
+    }
+
+    /// Renews in the background, once at a time.
+    fn renew(self: &Arc<Self>, grant: &Grant<'_>) {
+        let flight = self.flight(key(grant));
+        if flight.0.try_lock().is_err() {
+            return;
+        }
+        let tokens = Arc::clone(self);
+        let grant = grant.clone().into_owned();
+        tokio::spawn(async move {
+            if let Err(error) = tokens.mint(&grant, |minted| minted.renew_at).await {
+                tracing::debug!(%error, "could not renew a token yet");
+            }
+        });
+    }
+
+    /// Mints, unless somebody just did (what lives is good until `good_until`) or just failed to.
+    async fn mint(
+        &self,
+        grant: &Grant<'_>,
+        good_until: impl Fn(&Minted) -> Timestamp,
+    ) -> Result<Option<Minted>, MintError> {
+        let key = key(grant);
+        let flight = self.flight(key);
+        let mut failure = flight.0.lock().await;
+        let now = self.clock.now();
+        if let Some(minted) = self.live.pin().get(&key).filter(|minted| now < good_until(minted)) {
+            return Ok(Some(minted.clone()));
+        }
+        if let Some((_, error)) = failure.as_ref().filter(|(at, _)| now < *at + FAILURE_LIFE && now >= *at) {
+            return Err(error.clone());
+        }
+        match self.minter.mint(grant, now).await {
+            Ok(minted) => {
+                *failure = None;
+                if let Some(minted) = &minted {
+                    self.live.pin().insert(key, minted.clone());
+                }
+                Ok(minted)
+            }
+            Err(error) => {
+                tracing::error!(%error, role = grant.role().name, "could not mint a token");
+                *failure = Some((self.clock.now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn flight(&self, key: Key) -> Arc<Flight> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(flights.entry(key).or_default())
+    }
+}
+
+fn key(grant: &Grant<'_>) -> Key {
+    (grant.session().id, grant.role().fingerprint())
+}
