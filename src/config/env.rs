@@ -19,6 +19,7 @@ const RESERVED: [&str; 3] = ["CONFIG", "LOG", "LOG_FORMAT"];
 /// Returns the variables of this process that may be settings, as `(name, value)`.
 ///
 /// A value that is not UTF-8 has replacement characters in it, which [`Config::parse`](super::Config::parse) refuses.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
