@@ -1,4 +1,15 @@
 //! lamplighter: sign in at the identity provider, be in at the Kubernetes UI.
 
+pub mod app;
 pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod edge;
+pub mod k8s;
+pub mod oidc;
+pub mod random;
+pub mod store;
+pub mod telemetry;
+pub mod web;

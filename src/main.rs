@@ -1,2 +1,7 @@
-//! The binary: see the library.
-fn main() {}
+//! The binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lamplighter::cli::main()
+}

@@ -13,6 +13,7 @@
 
 pub mod api_server;
 pub mod forwarder;
+pub mod house;
 pub mod jwt;
 mod page;
 pub mod provider;

@@ -105,6 +105,11 @@ impl ApiServer {
         Ok(Self { state, server: serve::serve(listener, address, service), caller_token })
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
     /// Where it listens, as a URL without a path.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())

@@ -1,0 +1,244 @@
+//! The program as a value: bind, then run.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::auth::{KeyRing, Policy, Site};
+use crate::clock::Clock;
+use crate::edge::Ui;
+use crate::k8s::{ClientError, Minter, Tokens};
+use crate::oidc::{Provider, ProviderError};
+use crate::store::Memory;
+use crate::web::{Authz, Gateway, Limits, Serve, Sessions, admin_router, public_router};
+use crate::{k8s, oidc, random};
+
+/// How often what is past is forgotten, and key files are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// Everything that the program is told.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where people open the UI.
+    pub site: Site,
+    /// Who gets what.
+    pub policy: Policy,
+    /// What is upstream.
+    pub ui: Ui,
+    /// How long a session lasts at the most, in seconds.
+    pub session_seconds: i64,
+    /// Files with session keys: the first seals, all open. None: a key is made that dies with the process.
+    pub key_files: Vec<PathBuf>,
+    /// The provider.
+    pub oidc: oidc::Settings,
+    /// The API server.
+    pub kubernetes: k8s::Settings,
+    /// Where to listen.
+    pub listen: Listen,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// For browsers.
+    pub public: SocketAddr,
+    /// For ingresses.
+    pub authz: SocketAddr,
+    /// For the kubelet.
+    pub admin: SocketAddr,
+    /// Who may ask the authz listener.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} (listen.{listener}): {cause}")]
+    Bind {
+        /// Which listener.
+        listener: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A session key cannot be used.
+    #[error("cannot use the session key in {path} (session.keyFiles): {cause}")]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// There is no way to the API server.
+    #[error(transparent)]
+    Kubernetes(#[from] ClientError),
+    /// The provider's settings cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+/// A program whose listeners are bound, and which answers nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    gateway: Arc<Gateway>,
+    key_files: Vec<PathBuf>,
+    public: TcpListener,
+    authz: TcpListener,
+    admin: TcpListener,
+}
+
+impl Bound {
+    /// Binds every listener. Neither the provider nor the API server has to be there yet.
+    pub async fn bind(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        // Somebody else may have chosen already, in a test: it is the same choice.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listen = settings.listen.clone();
+        let key_files = settings.key_files.clone();
+        Ok(Self {
+            gateway: Arc::new(gateway(settings, clock).await?),
+            key_files,
+            public: bind("public", listen.public).await?,
+            authz: bind("authz", listen.authz).await?,
+            admin: bind("admin", listen.admin).await?,
+        })
+    }
+
+    /// Where browsers are answered.
+    pub fn public(&self) -> io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where ingresses are answered.
+    pub fn authz(&self) -> io::Result<SocketAddr> {
+        self.authz.local_addr()
+    }
+
+    /// Where the kubelet is answered.
+    pub fn admin(&self) -> io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// What answers.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Answers until `shutdown` is done, then finishes what is under way.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = watch::channel(false);
+        let authz = Authz::new(Arc::clone(&self.gateway));
+        let answer_ingress = move |request, peer| authz.clone().answer(request, peer);
+        let public = route(public_router(Arc::clone(&self.gateway)));
+        let limits = Limits::default();
+        let serving = async {
+            tokio::join!(
+                Serve { listener: self.public, limits, answer: public }.run(stopped.clone()),
+                Serve { listener: self.authz, limits, answer: answer_ingress }.run(stopped.clone()),
+                Serve { listener: self.admin, limits, answer: route(admin_router()) }.run(stopped.clone()),
+            )
+        };
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.gateway), self.key_files));
+        tokio::join!(serving, async {
+            shutdown.await;
+            let _ = stop.send(true);
+        });
+        housekeeping.abort();
+    }
+}
+
+async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError> {
+    let redirect_uri = settings.site.url("/lamplighter/callback");
+    let keys = if settings.key_files.is_empty() { made_keys() } else { read_keys(&settings.key_files)? };
+    let minter = Minter::new(k8s::connect(&settings.kubernetes).await?);
+    Ok(Gateway {
+        sessions: Sessions::new(keys, &settings.site, &settings.oidc.client_id),
+        provider: Provider::new(settings.oidc, redirect_uri)?,
+        tokens: Tokens::new(minter, clock.clone()),
+        store: Memory::default(),
+        site: settings.site,
+        policy: settings.policy,
+        ui: settings.ui,
+        session_seconds: settings.session_seconds,
+        trusted_proxies: settings.listen.trusted_proxies,
+        clock,
+    })
+}
+
+async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|cause| StartError::Bind { listener, address, cause })
+}
+
+fn made_keys() -> KeyRing {
+    tracing::warn!(
+        "session.keyFiles is empty: sessions are sealed with a key made just now, so a restart signs everybody \
+         out, and several replicas do not know each other's sessions"
+    );
+    KeyRing::new(&[random::bytes::<32>()]).expect("32 bytes are enough for a key")
+}
+
+fn read_keys(files: &[PathBuf]) -> Result<KeyRing, StartError> {
+    let unusable = |path: &PathBuf, cause: String| StartError::Key { path: path.clone(), cause };
+    let mut secrets = Vec::new();
+    for path in files {
+        let secret = std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?;
+        let secret = secret.trim_ascii().to_vec();
+        KeyRing::new(&[&secret]).map_err(|error| unusable(path, error.to_string()))?;
+        secrets.push(secret);
+    }
+    KeyRing::new(&secrets).map_err(|error| unusable(&files[0], error.to_string()))
+}
+
+type Answering = Pin<Box<dyn Future<Output = axum::response::Response> + Send>>;
+
+/// A router, as an accept loop takes it.
+fn route(
+    router: Router,
+) -> impl Fn(http::Request<Incoming>, SocketAddr) -> Answering + Clone + Send + 'static {
+    move |request, _peer| {
+        let answering = router.clone().oneshot(request.map(axum::body::Body::new));
+        Box::pin(async move { answering.await.unwrap_or_else(|never| match never {}) })
+    }
+}
+
+/// Forgets what is past, and takes up keys that changed.
+async fn keep_house(gateway: Arc<Gateway>, key_files: Vec<PathBuf>) {
+    let mut known = fingerprints(&key_files);
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        gateway.sweep();
+        let current = fingerprints(&key_files);
+        if current == known {
+            continue;
+        }
+        match read_keys(&key_files) {
+            Ok(keys) => {
+                gateway.sessions.replace_keys(keys);
+                tracing::info!("took up the session keys that changed");
+            }
+            Err(error) => tracing::error!(%error, "kept the session keys that were"),
+        }
+        known = current;
+    }
+}
+
+/// What tells a file from what it was, so that no second copy of a key lies about.
+fn fingerprints(files: &[PathBuf]) -> Vec<Option<[u8; 32]>> {
+    let digest = |path: &PathBuf| {
+        let bytes = std::fs::read(path).ok()?;
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref().try_into().ok()
+    };
+    files.iter().map(digest).collect()
+}

@@ -1,0 +1,120 @@
+//! From a configuration to what each module is told.
+
+use crate::app::{Listen, Settings};
+use crate::auth::claims::Algorithm;
+use crate::auth::{ClaimNames, Credential, Match, Policy, ServiceAccountRef, Site};
+use crate::config::{self, Config, EmailPattern, FileError, SecretSource, SigningAlgorithm, UserInfo};
+use crate::edge::Ui;
+use crate::k8s::{self, KubeconfigSource};
+use crate::oidc::{self, ClientSecret, UserinfoUse};
+
+/// What a valid configuration can still lack: a file that went away meanwhile.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettingsError {
+    #[error("oidc.caFile: {0}")]
+    CaFile(FileError),
+    #[error("site: has no host")]
+    Site,
+}
+
+pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
+    Ok(Settings {
+        site: Site::new(&config.site).ok_or(SettingsError::Site)?,
+        policy: Policy::new(config.roles.into_iter().map(rule).collect()),
+        ui: ui(config.ui),
+        session_seconds: i64::try_from(config.session.ttl.as_secs()).unwrap_or(i64::MAX),
+        key_files: config.session.key_files,
+        oidc: provider(config.oidc)?,
+        kubernetes: k8s::Settings {
+            kubeconfig: config.kubernetes.kubeconfig.map(KubeconfigSource::File),
+            context: config.kubernetes.context,
+            ca_file: config.kubernetes.ca_file,
+        },
+        listen: Listen {
+            public: config.listen.public,
+            authz: config.listen.authz,
+            admin: config.listen.admin,
+            trusted_proxies: config.listen.trusted_proxies,
+        },
+    })
+}
+
+fn provider(oidc: config::Oidc) -> Result<oidc::Settings, SettingsError> {
+    let ca = oidc.ca_file.as_deref().map(config::read_secret).transpose().map_err(SettingsError::CaFile)?;
+    Ok(oidc::Settings {
+        issuer: oidc.issuer,
+        client_id: oidc.client_id,
+        client_secret: oidc.client_secret.map(|source| match source {
+            SecretSource::File(path) => ClientSecret::File(path),
+            SecretSource::Inline(secret) => ClientSecret::Inline(secret),
+        }),
+        ca_pem: ca.map(|pem| secrecy::ExposeSecret::expose_secret(&pem).to_vec()),
+        scopes: oidc.scopes,
+        algorithms: oidc.signing_algorithms.into_iter().map(algorithm).collect(),
+        trusted_audiences: oidc.trusted_audiences,
+        skew_seconds: u32::try_from(oidc.clock_skew.as_secs()).unwrap_or(u32::MAX),
+        max_age_seconds: oidc.max_age.map(|age| age.as_secs()),
+        claim_names: ClaimNames { groups: oidc.groups_claim, name: oidc.name_claim },
+        userinfo: match oidc.userinfo {
+            UserInfo::Always => UserinfoUse::Always,
+            UserInfo::Never => UserinfoUse::Never,
+            UserInfo::WhenNeeded => UserinfoUse::WhenNeeded,
+        },
+    })
+}
+
+fn rule(role: config::Role) -> (String, Match, Credential) {
+    (role.name, matching(role.matching), credential(role.credential))
+}
+
+fn matching(matching: config::Match) -> Match {
+    let conditions = match matching {
+        config::Match::Everyone => return Match { everyone: true, ..Match::default() },
+        config::Match::Conditions(conditions) => conditions,
+    };
+    let email = |pattern| match pattern {
+        EmailPattern::Address(address) => address,
+        EmailPattern::Domain(domain) => format!("@{}", domain.trim_start_matches('@')),
+    };
+    Match {
+        everyone: false,
+        groups: conditions.groups.into_iter().collect(),
+        emails: conditions.emails.into_iter().map(email).collect(),
+        subjects: conditions.subjects.into_iter().collect(),
+        claims: conditions.claims,
+    }
+}
+
+fn credential(credential: config::Credential) -> Credential {
+    match credential {
+        config::Credential::None => Credential::None,
+        config::Credential::ServiceAccount { account, token_ttl, audiences } => Credential::ServiceAccount {
+            account: ServiceAccountRef { namespace: account.namespace, name: account.name },
+            ttl: token_ttl,
+            audiences,
+        },
+    }
+}
+
+fn ui(ui: config::Ui) -> Ui {
+    match ui {
+        config::Ui::Generic => Ui::Generic,
+        config::Ui::Headlamp => Ui::Headlamp,
+        config::Ui::KubernetesDashboard => Ui::KubernetesDashboard,
+    }
+}
+
+fn algorithm(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::EdDSA => Algorithm::EdDsa,
+        SigningAlgorithm::ES256 => Algorithm::Es256,
+        SigningAlgorithm::ES384 => Algorithm::Es384,
+        SigningAlgorithm::HS256 => Algorithm::Hs256,
+        SigningAlgorithm::PS256 => Algorithm::Ps256,
+        SigningAlgorithm::PS384 => Algorithm::Ps384,
+        SigningAlgorithm::PS512 => Algorithm::Ps512,
+        SigningAlgorithm::RS256 => Algorithm::Rs256,
+        SigningAlgorithm::RS384 => Algorithm::Rs384,
+        SigningAlgorithm::RS512 => Algorithm::Rs512,
+    }
+}

@@ -1,0 +1,35 @@
+//! What the program says of itself.
+
+use std::io::{IsTerminal as _, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// `pretty` on a terminal, `json` elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Starts to log, to stderr. `filter` is as tracing-subscriber reads it; what it does not understand is `info`.
+pub fn start(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_json = match format {
+        LogFormat::Auto => !stderr().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Pretty => false,
+    };
+    let builder = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter);
+    let started = if is_json {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    } else {
+        builder.with_ansi(stderr().is_terminal()).compact().try_init()
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "somebody logs already");
+    }
+}

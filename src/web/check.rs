@@ -1,0 +1,128 @@
+//! The check: may this request pass, and with which token?
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+use jiff::Timestamp;
+
+use super::Gateway;
+use super::request_id::RequestId;
+use crate::auth::seal::MAX_SEALED;
+use crate::auth::{Decision, Grant, Request};
+use crate::edge::{Dialect, Managed, Outcome, original, reply};
+use crate::k8s::AtHand;
+
+/// How far a check got without waiting for anybody.
+#[derive(Debug)]
+pub enum Step<'b> {
+    /// It is decided.
+    Done(Outcome),
+    /// It may pass, once there is a token.
+    Mint(Grant<'b>),
+}
+
+/// Reads the question, in its dialect.
+fn read<'h>(
+    gateway: &Gateway,
+    dialect: Dialect,
+    headers: &'h HeaderMap,
+) -> Result<Request<'h>, original::Malformed> {
+    match dialect {
+        Dialect::AuthRequest => original::auth_request(headers, &gateway.site, gateway.ui.traits()),
+    }
+}
+
+/// Opens, decides, and looks for a token at hand: memory only, and no allocation before there is an answer.
+pub fn first_step<'b>(
+    gateway: &Arc<Gateway>,
+    headers: &HeaderMap,
+    request: &Request<'_>,
+    buffer: &'b mut [u8; MAX_SEALED],
+    now: Timestamp,
+) -> Step<'b> {
+    match gateway.decide(headers, request, buffer, now) {
+        Decision::Allow(grant) => match gateway.tokens.at_hand(&grant, now) {
+            AtHand::NotNeeded => Step::Done(pass(gateway, headers, &grant, None)),
+            AtHand::Token(token) => Step::Done(pass(gateway, headers, &grant, Some(token))),
+            AtHand::Missing => Step::Mint(grant),
+        },
+        Decision::Challenge(challenge) => Step::Done(Outcome::SignIn(challenge.reason())),
+        Decision::Deny(denial) => Step::Done(Outcome::Refused(denial.reason())),
+        Decision::SignOut(session) => {
+            if let Some(session) = session {
+                gateway.end(&session);
+            }
+            Step::Done(Outcome::SignedOut(gateway.sessions.signed_out(now)))
+        }
+    }
+}
+
+/// Answers at once, if no token has to be minted; `None` otherwise.
+pub(super) fn answer_at_once(
+    gateway: &Arc<Gateway>,
+    dialect: Dialect,
+    headers: &HeaderMap,
+) -> Option<Response<Bytes>> {
+    let request = match read(gateway, dialect, headers) {
+        Ok(request) => request,
+        Err(error) => return Some(malformed(headers, error)),
+    };
+    let mut buffer = [0; MAX_SEALED];
+    match first_step(gateway, headers, &request, &mut buffer, gateway.clock.now()) {
+        Step::Done(outcome) => Some(answer(gateway, outcome, &request, headers)),
+        Step::Mint(_) => None,
+    }
+}
+
+/// Answers, after minting a token if there is none at hand.
+pub(super) async fn answer_in_time(
+    gateway: &Arc<Gateway>,
+    dialect: Dialect,
+    headers: &HeaderMap,
+) -> Response<Bytes> {
+    let request = match read(gateway, dialect, headers) {
+        Ok(request) => request,
+        Err(error) => return malformed(headers, error),
+    };
+    let now = gateway.clock.now();
+    let mut buffer = [0; MAX_SEALED];
+    let outcome = match first_step(gateway, headers, &request, &mut buffer, now) {
+        Step::Done(outcome) => outcome,
+        Step::Mint(grant) => match gateway.tokens.obtain(&grant, now).await {
+            Ok(token) => pass(gateway, headers, &grant, token),
+            Err(error) => Outcome::PeerFailed(error.reason()),
+        },
+    };
+    answer(gateway, outcome, &request, headers)
+}
+
+fn pass(gateway: &Gateway, headers: &HeaderMap, grant: &Grant<'_>, token: Option<HeaderValue>) -> Outcome {
+    let managed = Managed::new(grant.session(), token);
+    let names = gateway.sessions.names();
+    let cookie = names.for_upstream(headers, gateway.ui.traits(), managed.room_for_cookie());
+    Outcome::Pass { managed, cookie }
+}
+
+fn answer(
+    gateway: &Gateway,
+    outcome: Outcome,
+    request: &Request<'_>,
+    headers: &HeaderMap,
+) -> Response<Bytes> {
+    match &outcome {
+        Outcome::Pass { .. } | Outcome::SignedOut(_) => {}
+        Outcome::SignIn(reason) => tracing::debug!(reason, kind = ?request.kind, "has to sign in"),
+        Outcome::PeerFailed(reason) | Outcome::Refused(reason) => {
+            let request_id = RequestId::of(headers).0;
+            tracing::info!(reason, request_id, kind = ?request.kind, "refused");
+        }
+    }
+    reply::auth_request(outcome, request, &gateway.site)
+}
+
+fn malformed(headers: &HeaderMap, error: original::Malformed) -> Response<Bytes> {
+    let request_id = RequestId::of(headers).0;
+    tracing::info!(%error, request_id, reason = "bad-request", "refused");
+    reply::malformed()
+}

@@ -1,0 +1,86 @@
+//! Everything that a handler needs.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::Sessions;
+use crate::auth::seal::MAX_SEALED;
+use crate::auth::{Decision, Policy, Presented, Request, Session, Site};
+use crate::clock::Clock;
+use crate::edge::Ui;
+use crate::k8s::Tokens;
+use crate::oidc::Provider;
+use crate::store::Memory;
+
+/// Everything that a handler needs.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where people open the UI.
+    pub site: Site,
+    /// Who gets what.
+    pub policy: Policy,
+    /// What is upstream.
+    pub ui: Ui,
+    /// How sessions are kept in cookies.
+    pub sessions: Sessions,
+    /// How long a session lasts at the most, in seconds.
+    pub session_seconds: i64,
+    /// Who signs people in.
+    pub provider: Provider,
+    /// The tokens that live.
+    pub tokens: Arc<Tokens>,
+    /// What outlives a request.
+    pub store: Memory,
+    /// Who may ask the authz listener.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Gateway {
+    /// Opens what `headers` present, and decides what becomes of `request`. Touches memory only.
+    pub fn decide<'b>(
+        &self,
+        headers: &HeaderMap,
+        request: &Request<'_>,
+        buffer: &'b mut [u8; MAX_SEALED],
+        now: Timestamp,
+    ) -> Decision<'b> {
+        let presented = match self.sessions.open(headers, buffer, now) {
+            Presented::Session(session) if self.store.is_ended(&session.id) => Presented::SignedOut,
+            presented => presented,
+        };
+        self.policy.decide(presented, request, now)
+    }
+
+    /// Ends a session here: it opens nothing any more, and its tokens are forgotten.
+    pub fn end(&self, session: &Session<'_>) {
+        self.store.end(session.id, session.expires_at);
+        self.tokens.forget(session.id);
+        tracing::info!(
+            target: "lamplighter::audit",
+            event = "sign-out",
+            session = session.id.short(),
+            subject = session.subject.as_ref(),
+            user = session.name.as_ref(),
+            "signed out"
+        );
+    }
+
+    /// Whether `peer` may ask the authz listener.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Forgets what is past.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        self.store.sweep(now);
+        self.tokens.sweep(now);
+    }
+}

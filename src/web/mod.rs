@@ -1,0 +1,28 @@
+//! What the world sees: each listener's routes, one file per flow.
+//!
+//! A handler opens, decides, does, answers. Decisions are [`crate::auth`]'s, words for an ingress are
+//! [`crate::edge`]'s, pages are [`pages`]'s.
+
+mod admin;
+mod answer;
+mod authz;
+mod callback;
+mod check;
+mod gateway;
+mod login;
+mod logout;
+pub mod pages;
+mod problem;
+mod public;
+mod request_id;
+mod serve;
+mod sessions;
+mod whoami;
+
+pub use admin::router as admin_router;
+pub use authz::Authz;
+pub use check::{Step, first_step};
+pub use gateway::Gateway;
+pub use public::router as public_router;
+pub use serve::{Limits, Serve};
+pub use sessions::Sessions;

@@ -1,0 +1,59 @@
+//! A name for each request, in log, answer and page.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::random;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request's name.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
+impl RequestId {
+    /// The ingress's own name for the request, if it is a plain one; nginx passes on what a client sends.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let is_plain = |id: &&str| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        Self(given.filter(is_plain).map_or_else(Self::draw, str::to_owned))
+    }
+
+    fn draw() -> String {
+        format!("{:016x}", u64::from_be_bytes(random::bytes()))
+    }
+}
+
+/// Names the request, and says the name in the answer.
+pub(super) async fn assign(mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::try_from(id.0) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(given: &str) -> String {
+        let headers = [(X_REQUEST_ID, HeaderValue::try_from(given).unwrap())].into_iter().collect();
+        RequestId::of(&headers).0
+    }
+
+    #[test]
+    fn a_plain_name_is_kept_and_any_other_replaced() {
+        assert_eq!(id("0af7651916cd43dd-1"), "0af7651916cd43dd-1");
+        for odd in ["", "a b", "<script>", &"a".repeat(65)] {
+            assert_ne!(id(odd), odd);
+            assert_eq!(id(odd).len(), 16);
+        }
+    }
+}
