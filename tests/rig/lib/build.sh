@@ -1,0 +1,131 @@
+# shellcheck shell=bash
+# What is built, from Go modules and npm. Each build lies in the cache under a hash of its inputs: whoever has built it once,
+# in whatever checkout, does not build it again.
+
+KUBERNETES_VERSION=1.35.4
+ETCD_VERSION=v3.6.5
+COREDNS_VERSION=v1.15.0
+INGRESS_NGINX_VERSION=v0.0.0-20240708192948-52c50467d67d # 1.11; the module proxy serves nothing newer
+KUBE_COMMANDS="kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl"
+
+# artifact NAME INPUT...: the folder of this build. The machine is an input; the toolchain is not, or each new Go would build all anew.
+artifact() {
+  local name=$1
+  shift
+  echo "$CACHE/$name-$(printf '%s\0' "$(uname -m)" "$@" | sha256sum | cut -c1-16)"
+}
+
+# make_once FOLDER FUNCTION: FUNCTION fills a folder beside it, which takes its name when all is done: no half builds.
+make_once() {
+  local folder=$1 function=$2 partial=$1.partial
+  if [ -d "$folder" ]; then
+    say "${folder##*/}: there"
+    return
+  fi
+  say "${folder##*/}: making it, in $CACHE"
+  rm -rf "$partial"
+  mkdir -p "$partial"
+  "$function" "$partial"
+  mv "$partial" "$folder"
+}
+
+kube_dir() { artifact kube "$KUBERNETES_VERSION" "$(cat "$HERE/kube/main.go")" "$(declare -f build_kube kube_module)"; }
+etcd_dir() { artifact etcd "$ETCD_VERSION" "$(declare -f build_etcd build_tool)"; }
+coredns_dir() { artifact coredns "$COREDNS_VERSION" "$(declare -f build_coredns build_tool)"; }
+ingress_nginx_dir() { artifact ingress-nginx "$INGRESS_NGINX_VERSION" "$(declare -f build_ingress_nginx build_tool)"; }
+node_modules_dir() { artifact node "$(cat "$HERE/node/package.json" "$HERE/node/package-lock.json")"; }
+
+build_all() {
+  have go || die "needs Go: https://go.dev/dl/"
+  have npm || die "needs Node.js with npm"
+  export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false"
+  make_once "$(etcd_dir)" build_etcd
+  make_once "$(kube_dir)" build_kube
+  make_once "$(node_modules_dir)" install_node_modules
+  if $PODS; then
+    make_once "$(coredns_dir)" build_coredns
+    make_once "$(ingress_nginx_dir)" build_ingress_nginx
+  else
+    say "not root: CoreDNS and ingress-nginx are left out, they need a node"
+  fi
+  say "built"
+}
+
+need_built() {
+  local folder folders missing
+  have node || die "needs Node.js"
+  folders="$(kube_dir) $(etcd_dir) $(node_modules_dir)"
+  if $PODS; then
+    missing=$(missing_packages | tr '\n' ' ')
+    [ -z "$missing" ] || die "not installed, so rig install: $missing"
+    folders="$folders $(coredns_dir) $(ingress_nginx_dir) $(nginx_modules_dir)"
+  fi
+  for folder in $folders; do
+    [ -d "$folder" ] || die "${folder##*/} is not there: rig install && rig build"
+  done
+}
+
+# build_tool FOLDER NAME PACKAGE VERSION: a main package of somebody else's module. `go install` would refuse those that have
+# replace lines; a `tool` line in a module of our own does not.
+build_tool() {
+  local folder=$1 name=$2 package=$3 version=$4 module=$1/module
+  mkdir -p "$module"
+  [ ! -f "$folder/go.sum" ] || mv "$folder/go.sum" "$module/"
+  (
+    cd "$module" || exit
+    go mod init "rig/$name"
+    go get -tool "$package@$version"
+    go build -ldflags "-s -w ${5:-}" -o "$folder/$name" "$package"
+  ) >&2 9<&-
+  rm -r "$module"
+}
+
+build_etcd() { build_tool "$1" etcd go.etcd.io/etcd/server/v3 "$ETCD_VERSION"; }
+build_coredns() { build_tool "$1" coredns github.com/coredns/coredns "$COREDNS_VERSION"; }
+
+build_ingress_nginx() {
+  local module=k8s.io/ingress-nginx source
+  source=$(module_info "$module@$INGRESS_NGINX_VERSION" Dir)
+  # With the module's own checksums: the checksum server does not know one of its dependencies any more.
+  install -m 644 "$source/go.sum" "$1/go.sum"
+  build_tool "$1" nginx-ingress-controller "$module/cmd/nginx" "$INGRESS_NGINX_VERSION" \
+    "-X $module/version.RELEASE=${INGRESS_NGINX_VERSION##*-}"
+  # What its image has in /etc/nginx.
+  mkdir -p "$1/etc/nginx"
+  cp -r "$source/rootfs/etc/nginx/"{lua,template,nginx.conf} "$1/etc/nginx/"
+  chmod -R u+w "$1/etc"
+}
+
+# All of Kubernetes' commands in one binary, which is a third of the size of six, and one link run instead of six.
+build_kube() {
+  local module=$1/module version=k8s.io/component-base/version command
+  mkdir "$module"
+  cp "$HERE/kube/main.go" "$module/"
+  kube_module >"$module/go.mod"
+  (
+    cd "$module" || exit
+    go mod tidy
+    # kubectl and Helm refuse to work with an API server whose version they cannot parse.
+    go build -o "$1/kube" -ldflags "-s -w -X $version.gitVersion=v$KUBERNETES_VERSION \
+      -X $version.gitMajor=${KUBERNETES_VERSION%%.*} -X $version.gitMinor=$(cut -d. -f2 <<<"$KUBERNETES_VERSION")"
+  ) >&2 9<&-
+  rm -r "$module"
+  for command in $KUBE_COMMANDS; do ln -s kube "$1/$command"; done
+}
+
+# Kubernetes replaces its staging modules with folders of its own repository: for us, with their published versions.
+kube_module() {
+  local staging=v0.${KUBERNETES_VERSION#*.} gomod
+  gomod=$(module_info "k8s.io/kubernetes@v$KUBERNETES_VERSION" GoMod)
+  printf 'module rig/kube\n\ngo 1.25.0\n\n'
+  printf 'require k8s.io/kubernetes v%s\nrequire k8s.io/component-base %s\nrequire k8s.io/kubectl %s\n' \
+    "$KUBERNETES_VERSION" "$staging" "$staging"
+  go mod edit -json "$gomod" | jq -r --arg v "$staging" '.Replace[].Old.Path | "replace \(.) => \(.) \($v)"'
+}
+
+module_info() { go mod download -json "$1" | jq -r ".$2"; } # MODULE@VERSION FIELD
+
+install_node_modules() {
+  cp "$HERE/node/package.json" "$HERE/node/package-lock.json" "$1/"
+  (cd "$1" && npm ci --no-audit --no-fund) >&2 9<&-
+}
