@@ -44,6 +44,15 @@ pub struct Provider {
     keys: Keys,
 }
 
+/// What the provider should ask the person (OpenID Connect Core section 3.1.2.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Prompt {
+    /// What it finds necessary.
+    AsNeeded,
+    /// To sign in anew, perhaps as somebody else.
+    Login,
+}
+
 #[derive(Debug)]
 struct Cached {
     metadata: Arc<Metadata>,
@@ -99,7 +108,12 @@ impl Provider {
     }
 
     /// The address that starts `attempt` at the provider.
-    pub async fn authorize(&self, attempt: &LoginAttempt, now: Timestamp) -> Result<String, ProviderError> {
+    pub async fn authorize(
+        &self,
+        attempt: &LoginAttempt,
+        prompt: Prompt,
+        now: Timestamp,
+    ) -> Result<String, ProviderError> {
         let metadata = self.metadata(now).await?;
         let mut url = metadata.authorization_endpoint.clone();
         let mut query = url.query_pairs_mut();
@@ -114,6 +128,9 @@ impl Provider {
             .append_pair("code_challenge_method", "S256");
         if let Some(seconds) = self.settings.max_age_seconds {
             query.append_pair("max_age", &seconds.to_string());
+        }
+        if prompt == Prompt::Login {
+            query.append_pair("prompt", "login");
         }
         drop(query);
         Ok(url.into())

@@ -15,6 +15,7 @@ use super::{Gateway, answer, public};
 use crate::auth::seal::MAX_SEALED;
 use crate::auth::{Challenge, Decision, Denial, Grant, Kind, LoginAttempt, Provenance, ReturnTo, Secrets};
 use crate::edge::reply::login_url;
+use crate::oidc::Prompt;
 use crate::random;
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
@@ -22,7 +23,10 @@ const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 /// What a browser asks of login.
 struct Ask {
     back: ReturnTo,
+    /// The person clicked "sign in" after they had signed out.
     resumes: bool,
+    /// The person wants to be somebody else at the provider.
+    switches: bool,
 }
 
 /// Makes the check's decision anew, and shows what nginx could not: back to the UI, on to the provider, or a
@@ -61,7 +65,9 @@ pub(super) async fn login(
         Decision::Deny(denial) => {
             answer::not_a_page(Kind::Subresource, StatusCode::FORBIDDEN, denial.reason())
         }
-        Decision::Challenge(_) | Decision::SignOut(_) => begin(&gateway, &headers, &problem, now).await,
+        Decision::Challenge(_) | Decision::SignOut(_) => {
+            begin(&gateway, &headers, (&problem, ask.switches), now).await
+        }
     }
 }
 
@@ -77,6 +83,7 @@ impl Ask {
         Self {
             back: back.unwrap_or_else(|| ReturnTo::home(&gateway.site)),
             resumes: single("resume").is_some_and(|value| value == "1"),
+            switches: single("switch").is_some_and(|value| value == "1"),
         }
     }
 }
@@ -108,10 +115,16 @@ async fn go_back(
 }
 
 /// There is no session: on to the provider, with a login attempt of this browser's own.
-async fn begin(gateway: &Gateway, headers: &HeaderMap, problem: &Problem<'_>, now: Timestamp) -> Response {
+async fn begin(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    (problem, switches): (&Problem<'_>, bool),
+    now: Timestamp,
+) -> Response {
     let secrets = Secrets { state: random::bytes(), nonce: random::bytes(), verifier: random::bytes() };
     let attempt = LoginAttempt::new(secrets, problem.back, now);
-    match gateway.provider.authorize(&attempt, now).await {
+    let prompt = if switches { Prompt::Login } else { Prompt::AsNeeded };
+    match gateway.provider.authorize(&attempt, prompt, now).await {
         Ok(url) => answer::redirect(&url, gateway.sessions.begin_attempt(headers, &attempt, now)),
         Err(error) => problem.provider(&error),
     }

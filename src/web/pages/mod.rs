@@ -6,7 +6,7 @@
 //! further: pass only addresses that were built or checked here.
 //!
 //! Signing in is a link and never a form, because browsers hold a form's redirects, too, against
-//! `form-action 'self'`. That is also why [`SigningOut`] exists.
+//! `form-action 'self'`.
 
 use std::borrow::Cow;
 
@@ -31,19 +31,6 @@ pub struct SignedOut {
     pub sign_in_url: String,
     /// The site's host name, as people know it.
     pub site_host: String,
-}
-
-/// On the way to the provider, to be signed out there as well.
-///
-/// Answers the sign-out form when the provider has an end-session endpoint. A redirect would not
-/// do: Chromium blocks it, since `form-action 'self'` governs where a form's answer leads.
-#[derive(Debug, Template)]
-#[template(path = "pages/signing_out.html")]
-pub struct SigningOut {
-    /// The provider's host name.
-    pub provider_host: String,
-    /// The provider's end-session address with its parameters; the page goes there at once.
-    pub provider_url: String,
 }
 
 /// Asks before signing out, for whoever comes by a link.

@@ -168,10 +168,6 @@ fn pages(text: &str) -> Vec<(String, String)> {
     let or = |sample: &str| if plain { sample.to_owned() } else { text.to_owned() };
     let signed_out =
         SignedOut { sign_in_url: or("/lamplighter/login?rd=%2F"), site_host: or("headlamp.example.com") };
-    let signing_out = SigningOut {
-        provider_host: or("auth.example.com"),
-        provider_url: or("https://auth.example.com/end-session?client_id=headlamp"),
-    };
     let restart = LoginRestart {
         reason: or("attempt-expired"),
         request_id: or("01JDF7Q3K8W2"),
@@ -183,7 +179,6 @@ fn pages(text: &str) -> Vec<(String, String)> {
     let failure = if plain { failure() } else { failure_of(text) };
     [
         ("signed-out", render(&signed_out)),
-        ("signing-out", render(&signing_out)),
         ("sign-out-confirm", render(&SignOutConfirm {})),
         ("denied", render(&denied(text))),
         ("failure", render(&failure)),
