@@ -20,9 +20,9 @@ use crate::clock::Clock;
 use crate::edge::Ui;
 use crate::k8s::{ClientError, Minter, Tokens};
 use crate::oidc::{Provider, ProviderError};
-use crate::store::Memory;
+use crate::store::{Store, StoreError};
 use crate::web::{Authz, Gateway, Limits, Serve, Sessions, admin_router, public_router};
-use crate::{k8s, oidc, random};
+use crate::{k8s, oidc, random, store};
 
 /// How often what is past is forgotten, and key files are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -46,6 +46,8 @@ pub struct Settings {
     pub kubernetes: k8s::Settings,
     /// Where to listen.
     pub listen: Listen,
+    /// What replicas share; none: nothing.
+    pub store: Option<store::Settings>,
 }
 
 /// Where to listen.
@@ -88,6 +90,9 @@ pub enum StartError {
     /// The provider's settings cannot be used.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The store's address cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A program whose listeners are bound, and which answers nobody yet.
@@ -167,7 +172,7 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
         sessions: Sessions::new(keys, &settings.site, &settings.oidc.client_id),
         provider: Provider::new(settings.oidc, redirect_uri)?,
         tokens: Tokens::new(minter, clock.clone()),
-        store: Memory::default(),
+        store: settings.store.as_ref().map_or_else(|| Ok(Store::in_memory()), Store::shared)?,
         site: settings.site,
         policy: settings.policy,
         ui: settings.ui,

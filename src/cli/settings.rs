@@ -7,12 +7,15 @@ use crate::config::{self, Config, EmailPattern, FileError, SecretSource, Signing
 use crate::edge::Ui;
 use crate::k8s::{self, KubeconfigSource};
 use crate::oidc::{self, ClientSecret, UserinfoUse};
+use crate::store;
 
 /// What a valid configuration can still lack: a file that went away meanwhile.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SettingsError {
     #[error("oidc.caFile: {0}")]
     CaFile(FileError),
+    #[error("store.redis: {0}")]
+    Store(FileError),
     #[error("site: has no host")]
     Site,
 }
@@ -36,7 +39,18 @@ pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
             admin: config.listen.admin,
             trusted_proxies: config.listen.trusted_proxies,
         },
+        store: shared_store(config.store)?,
     })
+}
+
+fn shared_store(store: config::Store) -> Result<Option<store::Settings>, SettingsError> {
+    match store {
+        config::Store::Memory => Ok(None),
+        config::Store::Redis(url) => {
+            let url = url.read().map_err(SettingsError::Store)?;
+            Ok(Some(store::Settings { url }))
+        }
+    }
 }
 
 fn provider(oidc: config::Oidc) -> Result<oidc::Settings, SettingsError> {

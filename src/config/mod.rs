@@ -26,6 +26,7 @@ mod schema;
 mod session;
 mod settings;
 mod shape;
+mod store;
 mod text;
 mod tree;
 
@@ -56,6 +57,7 @@ pub use self::{
     role::{Credential, Role, ServiceAccountRef},
     schema::schema,
     session::Session,
+    store::Store,
 };
 
 /// The largest configuration file, in bytes: that of a ConfigMap.
@@ -80,6 +82,8 @@ pub struct Config {
     pub kubernetes: Kubernetes,
     /// Where to listen.
     pub listen: Listen,
+    /// What several replicas share.
+    pub store: Store,
 }
 
 /// The UI upstream.

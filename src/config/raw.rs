@@ -14,6 +14,7 @@ use super::{
     path::KeyPath,
     role::{self, RawRole},
     session::RawSession,
+    store::RawStore,
 };
 
 /// The configuration of lamplighter.
@@ -42,6 +43,9 @@ pub(super) struct RawConfig {
     /// Where lamplighter listens, and whom it believes about the client's address.
     #[serde(default)]
     listen: RawListen,
+    /// What several replicas share. Nothing set: each replica knows only of its own sign-outs.
+    #[serde(default)]
+    store: RawStore,
 }
 
 impl RawConfig {
@@ -54,6 +58,7 @@ impl RawConfig {
         let roles = self.roles.and_then(|roles| role::check(roles, &top.key("roles"), problems));
         let kubernetes = self.kubernetes.check(&top.key("kubernetes"), problems);
         let listen = self.listen.check(&top.key("listen"), problems);
+        let store = self.store.check(&top.key("store"), problems);
         Some(Config {
             site: site?,
             oidc: oidc?,
@@ -62,6 +67,7 @@ impl RawConfig {
             ui: self.ui,
             kubernetes: kubernetes?,
             listen: listen?,
+            store: store?,
         })
     }
 }

@@ -136,6 +136,7 @@ fn settings(site: &str, provider: &Provider, api_server: &ApiServer) -> Settings
             admin: loopback,
             trusted_proxies: vec![ipnet::IpNet::from(loopback.ip())],
         },
+        store: None,
     }
 }
 

@@ -76,7 +76,7 @@ async fn finish(
         Err(error) => return problem.login(&error),
     };
     // A code is sent once, also when two copies of one callback race.
-    if !gateway.store.use_up(id, expires_at) {
+    if !gateway.store.use_up(id, expires_at).await {
         return problem.no_attempt();
     }
     match identify(gateway, &exchange, now).await {

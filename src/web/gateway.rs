@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::edge::Ui;
 use crate::k8s::Tokens;
 use crate::oidc::Provider;
-use crate::store::Memory;
+use crate::store::Store;
 
 /// Everything that a handler needs.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Gateway {
     /// The tokens that live.
     pub tokens: Arc<Tokens>,
     /// What outlives a request.
-    pub store: Memory,
+    pub store: Store,
     /// Who may ask the authz listener.
     pub trusted_proxies: Vec<IpNet>,
     /// What time it is.

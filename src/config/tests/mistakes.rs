@@ -184,6 +184,17 @@ const SESSION: &[Case] = &[
 ];
 
 const OTHERS: &[Case] = &[
+    ("roles:", "store: { redis: {} }\nroles:", "c.yaml:5: store.redis: has no address; set urlFile"),
+    (
+        "roles:",
+        "store: { redis: { url: \"https://:hunter2@redis\" } }\nroles:",
+        "c.yaml:5: store.redis.url: holds no address of a Redis server; write redis://HOST:6379/0, or rediss:// for TLS",
+    ),
+    (
+        "roles:",
+        "store: { redis: { url: \"redis://redis\", urlFile: /etc/redis } }\nroles:",
+        "c.yaml:5: store.redis.url: is set beside urlFile; remove one of the two",
+    ),
     ("roles:", "ui:\nroles:", "c.yaml:5: ui: has no value; set one, or remove the key"),
     (
         "roles:",
@@ -228,6 +239,6 @@ const OTHERS: &[Case] = &[
     (
         "roles:",
         "upstream: http://127.0.0.1:4466\nroles:",
-        "c.yaml:5: upstream: unknown key; known here: kubernetes, listen, oidc, roles, session, site, ui",
+        "c.yaml:5: upstream: unknown key; known here: kubernetes, listen, oidc, roles, session, site, store, ui",
     ),
 ];

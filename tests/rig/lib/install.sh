@@ -17,6 +17,7 @@ python3                      python3
 curl                         curl
 jq                           jq
 nginx                        =
+redis-server                 redis-server
 chromium                     chromium
 "
 
@@ -79,7 +80,7 @@ install_without_services() { # PACKAGES
   apt_get install --no-install-recommends $1 || status=$?
   if $ours; then rm -f "$policy"; fi
   # Nor at the next boot.
-  for service in nginx containerd; do
+  for service in nginx containerd redis-server; do
     if [[ " $1 " == *" $service "* ]]; then systemctl disable "$service" >/dev/null 2>&1 || true; fi
   done
   return "$status"
