@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 /// What one listener bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Time for a request's header lines to arrive.
+    /// Time for a request's header lines to arrive, from the answer before it on.
     pub header_timeout: Duration,
     /// Connections at a time.
     pub connections: usize,
@@ -29,6 +29,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { header_timeout: Duration::from_secs(10), connections: 10_000, drain: Duration::from_secs(10) }
+    }
+}
+
+impl Limits {
+    /// For peers that are trusted and keep connections: nginx does for a minute, and a connection that is
+    /// closed from here at the moment of a question is a failed question.
+    pub fn for_ingresses() -> Self {
+        Self { header_timeout: Duration::from_secs(90), ..Self::default() }
     }
 }
 
