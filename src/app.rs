@@ -145,7 +145,7 @@ impl Bound {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(false);
         let authz = Authz::new(Arc::clone(&self.gateway));
-        let answer_ingress = move |request, peer| authz.clone().answer(request, peer);
+        let answer_ingress = move |request, peer| authz.answer(request, peer);
         let public = route(public_router(Arc::clone(&self.gateway)));
         let limits = Limits::default();
         let serving = async {

@@ -20,6 +20,9 @@ use crate::auth::{Credential, Grant, ServiceAccountRef};
 /// How long the API server may take: a UI gives up on its first request after five seconds.
 const DEADLINE: Duration = Duration::from_secs(3);
 
+/// A token is handed out only while it lives at least this long.
+const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(60);
+
 /// Asks the API server for tokens.
 #[derive(Clone)]
 pub struct Minter {
@@ -33,6 +36,8 @@ pub struct Minted {
     pub authorization: HeaderValue,
     /// When it stops to work, by our clock.
     pub expires_at: Timestamp,
+    /// Until when it is handed out: the UI's request has to arrive while it works.
+    pub good_until: Timestamp,
     /// When a new one should be asked for: 80 % of its life.
     pub renew_at: Timestamp,
 }
@@ -142,9 +147,11 @@ impl Minted {
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
         authorization.set_sensitive(true);
         let life = SignedDuration::from_secs(claims.exp.saturating_sub(claims.iat).max(0));
+        let expires_at = now.checked_add(life).ok()?;
         Some(Self {
             authorization,
-            expires_at: now.checked_add(life).ok()?,
+            expires_at,
+            good_until: expires_at.checked_sub(LEAST_LIFE).ok()?,
             renew_at: now.checked_add(life * 4 / 5).ok()?,
         })
     }

@@ -9,9 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::{MintError, Minted, Minter};
 use crate::auth::{Credential, Grant, SessionId};
 
-/// A token is handed out only while it lives at least this long: the UI's request has to arrive with it.
-const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(60);
-
 /// How long a failure answers for the next attempt: a UI in trouble polls several times a second.
 const FAILURE_LIFE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -55,7 +52,7 @@ impl Tokens {
         }
         let live = self.live.pin();
         let Some(minted) = live.get(&key(grant)) else { return AtHand::Missing };
-        if now >= minted.expires_at - LEAST_LIFE {
+        if now >= minted.good_until {
             return AtHand::Missing;
         }
         if now >= minted.renew_at {
@@ -79,8 +76,7 @@ impl Tokens {
         }
         let tokens = Arc::clone(self);
         let grant = grant.clone().into_owned();
-        let minting =
-            tokio::spawn(async move { tokens.mint(&grant, |minted| minted.expires_at - LEAST_LIFE).await });
+        let minting = tokio::spawn(async move { tokens.mint(&grant, |minted| minted.good_until).await });
         let gone = |_| MintError::Unavailable("the attempt was broken off".into());
         minting.await.map_err(gone)?.map(|minted| minted.map(|minted| minted.authorization))
     }

@@ -1,9 +1,12 @@
 //! The authz listener: decisions, and nothing else.
 
+use std::future::{Ready, ready};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -23,18 +26,30 @@ impl Authz {
     }
 
     /// Answers one question of `peer`: at once where the answer is in memory, before any router.
-    pub async fn answer(self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    ///
+    /// Only an answer that has to wait is boxed: the other kind is moved about in each request.
+    pub fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answering {
         if !self.0.trusts(peer.ip()) {
             tracing::warn!(%peer, "somebody who is not in listen.trustedProxies asked the authz listener");
-            return reply::untrusted_peer().map(Full::new);
+            return at_once(reply::untrusted_peer());
         }
-        let Some(dialect) = Dialect::at(request.uri().path()) else { return not_found().map(Full::new) };
-        let response = match check::answer_at_once(&self.0, dialect, request.headers()) {
-            Some(response) => response,
-            None => check::answer_in_time(&self.0, dialect, request.headers()).await,
-        };
-        response.map(Full::new)
+        let Some(dialect) = Dialect::at(request.uri().path()) else { return at_once(not_found()) };
+        if let Some(response) = check::answer_at_once(&self.0, dialect, request.headers()) {
+            return at_once(response);
+        }
+        let gateway = Arc::clone(&self.0);
+        Either::Right(Box::pin(async move {
+            check::answer_in_time(&gateway, dialect, request.headers()).await.map(Full::new)
+        }))
     }
+}
+
+/// An answer that is there, or on its way.
+pub type Answering =
+    Either<Ready<Response<Full<Bytes>>>, Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>>;
+
+fn at_once(response: Response<Bytes>) -> Answering {
+    Either::Left(ready(response.map(Full::new)))
 }
 
 fn not_found() -> Response<Bytes> {

@@ -20,7 +20,7 @@ mod sessions;
 mod whoami;
 
 pub use admin::router as admin_router;
-pub use authz::Authz;
+pub use authz::{Answering, Authz};
 pub use check::{Step, first_step};
 pub use gateway::Gateway;
 pub use public::router as public_router;
