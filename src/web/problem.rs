@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 
 use super::answer;
 use super::pages::{Failure, LoginRestart};
@@ -142,7 +143,11 @@ impl Problem<'_> {
             todo: vec![first.to_owned(), second.to_owned()],
             what: what.to_owned(),
         };
-        answer::refusal(status, reason, &page)
+        let mut response = answer::refusal(status, reason, &page);
+        if tries_again {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
+        response
     }
 }
 
