@@ -151,8 +151,7 @@ impl Bound {
         let serving = async {
             tokio::join!(
                 Serve { listener: self.public, limits, answer: public }.run(stopped.clone()),
-                Serve { listener: self.authz, limits: Limits::for_ingresses(), answer: answer_ingress }
-                    .run(stopped.clone()),
+                Serve { listener: self.authz, limits, answer: answer_ingress }.run(stopped.clone()),
                 Serve { listener: self.admin, limits, answer: route(admin_router()) }.run(stopped.clone()),
             )
         };

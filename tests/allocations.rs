@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lamplighter::app::Bound;
-use lamplighter::auth::seal::MAX_SEALED;
+use lamplighter::auth::seal::MAX_SESSION;
 use lamplighter::auth::session::Bounces;
 use lamplighter::auth::{Decision, Session, SessionId};
 use lamplighter::clock::Clock;
@@ -51,7 +51,7 @@ fn question(gateway: &Gateway) -> HeaderMap {
 /// Opens, decides, finds the token: everything before the answer.
 fn check(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Option<HeaderValue> {
     let request = original::auth_request(headers, &gateway.site, gateway.ui.traits()).ok()?;
-    let mut buffer = [0; MAX_SEALED];
+    let mut buffer = [0; MAX_SESSION];
     let now = gateway.clock.now();
     let Decision::Allow(grant) = gateway.decide(headers, &request, &mut buffer, now) else { return None };
     match gateway.tokens.at_hand(&grant, now) {
@@ -63,7 +63,7 @@ fn check(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Option<HeaderValue> {
 async fn mint(gateway: &Arc<Gateway>, headers: &HeaderMap) {
     let request =
         original::auth_request(headers, &gateway.site, gateway.ui.traits()).expect("a good question");
-    let mut buffer = [0; MAX_SEALED];
+    let mut buffer = [0; MAX_SESSION];
     let now = gateway.clock.now();
     let Decision::Allow(grant) = gateway.decide(headers, &request, &mut buffer, now) else {
         panic!("the session is good")

@@ -10,6 +10,9 @@ use base64_simd::{Out, URL_SAFE_NO_PAD};
 /// Longest sealed value that is looked at, in bytes: a browser keeps 4,096 with the name.
 pub const MAX_SEALED: usize = 4096;
 
+/// Longest sealed session that is looked at, in bytes: ours are shorter.
+pub const MAX_SESSION: usize = 2048;
+
 /// Shortest secret that a key is made of, in bytes.
 pub const MIN_SECRET: usize = 32;
 
@@ -99,19 +102,18 @@ impl KeyRing {
         URL_SAFE_NO_PAD.encode_to_string(sealed)
     }
 
-    /// Opens `sealed` within `buffer`, without allocating.
+    /// Opens `sealed` within `buffer`, without allocating. What is longer than the buffer is no sealed value.
     pub fn open<'b>(
         &self,
         context: &Context,
         sealed: &[u8],
-        buffer: &'b mut [u8; MAX_SEALED],
+        buffer: &'b mut [u8],
     ) -> Result<&'b mut [u8], OpenError> {
-        if sealed.len() > MAX_SEALED {
+        if sealed.len() > buffer.len() {
             return Err(OpenError::Malformed);
         }
-        let raw = URL_SAFE_NO_PAD
-            .decode(sealed, Out::from_slice(buffer.as_mut_slice()))
-            .map_err(|_| OpenError::Malformed)?;
+        let raw =
+            URL_SAFE_NO_PAD.decode(sealed, Out::from_slice(buffer)).map_err(|_| OpenError::Malformed)?;
         if raw.len() < HEADER_LEN + AES_256_GCM.tag_len() {
             return Err(OpenError::Malformed);
         }

@@ -82,7 +82,7 @@ impl CookieNames {
     /// `most` bounds it, in bytes: an ingress gives the whole answer a few KiB, and fails the request when
     /// that is too little. A UI that works without foreign cookies loses nothing by an empty header.
     pub fn for_upstream(&self, headers: &HeaderMap, ui: &Traits, most: usize) -> HeaderValue {
-        let mut kept: Vec<u8> = Vec::new();
+        let mut kept: Vec<u8> = Vec::with_capacity(headers.get(COOKIE).map_or(0, HeaderValue::len));
         for (name, value) in headers.get_all(COOKIE).iter().flat_map(|header| pairs(header.as_bytes())) {
             if self.is_ours(name) || ui.token_cookies.iter().any(|prefix| starts_with(name, prefix)) {
                 continue;

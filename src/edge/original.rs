@@ -1,17 +1,9 @@
 //! The request that an ingress asks about, read from what the ingress itself says.
 
-use http::header::{ACCEPT, ORIGIN, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 use super::{scrub, ui};
 use crate::auth::{Effect, Kind, Provenance, Request, Site};
-
-const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
-const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
-const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Longest address that is looked at, in bytes; nginx itself takes 8 KiB.
 const MAX_URL: usize = 16 * 1024;
@@ -37,49 +29,177 @@ pub fn auth_request<'h>(
     site: &Site,
     ui: &ui::Traits,
 ) -> Result<Request<'h>, Malformed> {
-    let method = single(headers, &X_ORIGINAL_METHOD).ok_or(Malformed::Method)?;
+    let lines = Lines::read(headers);
+    let method = lines.original_method.once().ok_or(Malformed::Method)?;
     if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') {
         return Err(Malformed::Method);
     }
-    let (authority, target) = single(headers, &X_ORIGINAL_URL).and_then(split_url).ok_or(Malformed::Url)?;
-    Ok(describe(headers, method, (authority, target), site, ui))
+    let (authority, target) = lines.original_url.once().and_then(split_url).ok_or(Malformed::Url)?;
+    Ok(lines.describe(method, (authority, target), site, ui))
 }
 
 /// Describes a request from its own headers, its method, its authority and its target.
 pub fn describe<'h>(
     headers: &HeaderMap,
     method: &str,
-    (authority, target): (&str, &'h str),
+    target: (&str, &'h str),
     site: &Site,
     ui: &ui::Traits,
 ) -> Request<'h> {
-    let effect = match method {
-        "GET" | "HEAD" => Effect::Reads,
-        "POST" if ui.is_sign_out(path_of(target)) => Effect::SignsOut,
-        _ => Effect::Changes,
-    };
-    Request {
-        kind: kind(headers, effect == Effect::Reads),
-        provenance: provenance(headers, site),
-        effect,
-        is_for_site: site.is_at(authority),
-        has_foreign_credentials: scrub::has_foreign_credentials(headers),
-        target,
+    Lines::read(headers).describe(method, target, site, ui)
+}
+
+/// A header that has to stand once.
+#[derive(Clone, Copy, Debug, Default)]
+enum Line<'h> {
+    #[default]
+    Absent,
+    Once(&'h HeaderValue),
+    Repeated,
+}
+
+impl<'h> Line<'h> {
+    fn add(&mut self, value: &'h HeaderValue) {
+        *self = match self {
+            Self::Absent => Self::Once(value),
+            Self::Once(_) | Self::Repeated => Self::Repeated,
+        };
     }
+
+    /// Its value: `None` when it is absent, repeated or not UTF-8.
+    fn once(self) -> Option<&'h str> {
+        match self {
+            Self::Once(value) => std::str::from_utf8(value.as_bytes()).ok(),
+            Self::Absent | Self::Repeated => None,
+        }
+    }
+}
+
+/// The headers that decide something, found in one pass: a lookup each would hash each name.
+#[derive(Debug, Default)]
+struct Lines<'h> {
+    original_url: Line<'h>,
+    original_method: Line<'h>,
+    origin: Line<'h>,
+    fetch_site: Line<'h>,
+    fetch_mode: Line<'h>,
+    fetch_dest: Line<'h>,
+    flags: Flags,
+}
+
+/// What is there, whatever it says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags(u8);
+
+impl Flags {
+    const ACCEPTS_PAGE: u8 = 1;
+    const FOREIGN_CREDENTIALS: u8 = 2;
+    const REQUESTED_BY_SCRIPT: u8 = 4;
+    const WEBSOCKET: u8 = 8;
+
+    fn raise(&mut self, flag: u8, is_raised: bool) {
+        if is_raised {
+            self.0 |= flag;
+        }
+    }
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+impl<'h> Lines<'h> {
+    fn read(headers: &'h HeaderMap) -> Self {
+        let mut lines = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "x-original-url" => lines.original_url.add(value),
+                "x-original-method" => lines.original_method.add(value),
+                "origin" => lines.origin.add(value),
+                "sec-fetch-site" => lines.fetch_site.add(value),
+                "sec-fetch-mode" => lines.fetch_mode.add(value),
+                "sec-fetch-dest" => lines.fetch_dest.add(value),
+                "accept" => lines.flags.raise(Flags::ACCEPTS_PAGE, is_html(value)),
+                "x-requested-with" => lines.flags.raise(Flags::REQUESTED_BY_SCRIPT, true),
+                // nginx leaves `Upgrade` out of its question, but not the key.
+                "sec-websocket-key" | "upgrade" => lines.flags.raise(Flags::WEBSOCKET, true),
+                name => {
+                    lines.flags.raise(Flags::FOREIGN_CREDENTIALS, scrub::is_foreign_credential(name, value));
+                }
+            }
+        }
+        lines
+    }
+
+    fn describe<'t>(
+        &self,
+        method: &str,
+        (authority, target): (&str, &'t str),
+        site: &Site,
+        ui: &ui::Traits,
+    ) -> Request<'t> {
+        let effect = match method {
+            "GET" | "HEAD" => Effect::Reads,
+            "POST" if ui.is_sign_out(path_of(target)) => Effect::SignsOut,
+            _ => Effect::Changes,
+        };
+        Request {
+            kind: self.kind(effect == Effect::Reads),
+            provenance: self.provenance(site),
+            effect,
+            is_for_site: site.is_at(authority),
+            has_foreign_credentials: self.flags.has(Flags::FOREIGN_CREDENTIALS),
+            target,
+        }
+    }
+
+    fn kind(&self, is_read: bool) -> Kind {
+        if self.flags.has(Flags::WEBSOCKET) {
+            return Kind::WebSocket;
+        }
+        let dest = self.fetch_dest.once();
+        match self.fetch_mode.once() {
+            Some("navigate") if is_read && matches!(dest, None | Some("document")) => Kind::Navigation,
+            Some(_) if matches!(dest, None | Some("empty")) => Kind::Script,
+            Some(_) => Kind::Subresource,
+            None if is_read && self.wants_page() => Kind::Navigation,
+            None => Kind::Script,
+        }
+    }
+
+    /// How browsers without Fetch Metadata, and tools, show that a person is reading.
+    fn wants_page(&self) -> bool {
+        self.flags.has(Flags::ACCEPTS_PAGE) && !self.flags.has(Flags::REQUESTED_BY_SCRIPT)
+    }
+
+    /// Where the request comes from. What is said must agree, and must be said once.
+    fn provenance(&self, site: &Site) -> Provenance {
+        let by_fetch = said(self.fetch_site, |value| value == "same-origin" || value == "none");
+        // A form on a page with `Referrer-Policy: no-referrer` sends `null`, also to its own origin.
+        let may_be_null = by_fetch == Provenance::Own;
+        let by_origin = said(self.origin, |value| value == site.origin() || (may_be_null && value == "null"));
+        match (by_fetch, by_origin) {
+            (Provenance::Foreign, _) | (_, Provenance::Foreign) => Provenance::Foreign,
+            (Provenance::Own, _) | (_, Provenance::Own) => Provenance::Own,
+            (Provenance::Unknown, Provenance::Unknown) => Provenance::Unknown,
+        }
+    }
+}
+
+fn said(line: Line<'_>, is_own: impl Fn(&str) -> bool) -> Provenance {
+    match line {
+        Line::Absent => Provenance::Unknown,
+        Line::Once(_) if line.once().is_some_and(is_own) => Provenance::Own,
+        Line::Once(_) | Line::Repeated => Provenance::Foreign,
+    }
+}
+
+fn is_html(value: &HeaderValue) -> bool {
+    memchr::memmem::find(value.as_bytes(), b"text/html").is_some()
 }
 
 fn path_of(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or(target)
-}
-
-/// The one value of a header: `None` when it is absent, repeated or not UTF-8.
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 /// Authority and target of an absolute http(s) URL. The target is kept to the byte.
@@ -91,54 +211,17 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
     (url.len() <= MAX_URL && is_visible).then_some((authority, target))
 }
 
-fn kind(headers: &HeaderMap, is_read: bool) -> Kind {
-    // nginx leaves `Upgrade` out of its question, but not the key.
-    if headers.contains_key(SEC_WEBSOCKET_KEY) || headers.contains_key(UPGRADE) {
-        return Kind::WebSocket;
-    }
-    let dest = single(headers, &SEC_FETCH_DEST);
-    match single(headers, &SEC_FETCH_MODE) {
-        Some("navigate") if is_read && matches!(dest, None | Some("document")) => Kind::Navigation,
-        Some(_) if matches!(dest, None | Some("empty")) => Kind::Script,
-        Some(_) => Kind::Subresource,
-        None if is_read && wants_page(headers) => Kind::Navigation,
-        None => Kind::Script,
-    }
-}
-
-/// How browsers without Fetch Metadata, and tools, show that a person is reading.
-fn wants_page(headers: &HeaderMap) -> bool {
-    let is_html = |value: &http::HeaderValue| memchr::memmem::find(value.as_bytes(), b"text/html").is_some();
-    !headers.contains_key(X_REQUESTED_WITH) && headers.get_all(ACCEPT).iter().any(is_html)
-}
-
-/// Where the request comes from. What is said must agree, and must be said once.
-fn provenance(headers: &HeaderMap, site: &Site) -> Provenance {
-    let says = |name: &HeaderName, is_own: &dyn Fn(&str) -> bool| match single(headers, name) {
-        Some(value) if is_own(value) => Provenance::Own,
-        Some(_) => Provenance::Foreign,
-        None if headers.contains_key(name) => Provenance::Foreign,
-        None => Provenance::Unknown,
-    };
-    let by_fetch = says(&SEC_FETCH_SITE, &|value| value == "same-origin" || value == "none");
-    // A form on a page with `Referrer-Policy: no-referrer` sends `null`, also to its own origin.
-    let may_be_null = by_fetch == Provenance::Own;
-    let by_origin = says(&ORIGIN, &|value| value == site.origin() || (may_be_null && value == "null"));
-    match (by_fetch, by_origin) {
-        (Provenance::Foreign, _) | (_, Provenance::Foreign) => Provenance::Foreign,
-        (Provenance::Own, _) | (_, Provenance::Own) => Provenance::Own,
-        (Provenance::Unknown, Provenance::Unknown) => Provenance::Unknown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::HeaderName;
+    use http::header::ORIGIN;
     use proptest::prelude::*;
 
     use super::*;
     use crate::edge::Ui;
 
+    const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+    const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
     const URL: (&str, &str) = ("x-original-url", "https://ui.example/c/main?a=b");
     const GET: (&str, &str) = ("x-original-method", "GET");
 

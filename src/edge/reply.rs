@@ -134,13 +134,13 @@ pub fn untrusted_peer() -> Response<Bytes> {
 }
 
 fn pass(managed: Managed, cookie: HeaderValue) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    let headers = response.headers_mut();
-    headers.reserve(8);
-    managed.insert_into(headers);
+    let mut headers = HeaderMap::with_capacity(9);
+    managed.insert_into(&mut headers);
     headers.insert(COOKIE, cookie);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    let mut response = Response::new(Bytes::new());
+    *response.headers_mut() = headers;
     response
 }
 

@@ -1,6 +1,6 @@
 //! Headers that a client may not send, in any spelling.
 
-use http::HeaderMap;
+use http::HeaderValue;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 
 /// Beginnings of header names that would make the API server, or the UI, take the request for another's.
@@ -9,17 +9,16 @@ const FOREIGN_CREDENTIALS: [&[u8]; 2] = [b"impersonate-", b"x-remote-"];
 /// Beginnings of WebSocket subprotocols that carry a bearer token (Kubernetes' and Headlamp's).
 const BEARER_SUBPROTOCOLS: [&str; 2] = ["base64url.bearer.authorization.k8s.io", "base64url.headlamp."];
 
-/// Whether the request brings credentials that would reach the upstream beside ours.
+/// Whether a header brings credentials that would reach the upstream beside ours.
 ///
 /// In forward auth nothing can be taken away on the way to the upstream: the ingress passes on what it does
-/// not know. A role's token may be allowed to impersonate, so such a request is refused as a whole.
-pub fn has_foreign_credentials(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| is_foreign_credential(name.as_str().as_bytes()))
-        || has_bearer_subprotocol(headers)
+/// not know. A role's token may be allowed to impersonate, so a request with such a header is refused as a whole.
+pub fn is_foreign_credential(name: &str, value: &HeaderValue) -> bool {
+    is_foreign_name(name.as_bytes()) || (name == SEC_WEBSOCKET_PROTOCOL && has_bearer_subprotocol(value))
 }
 
 /// Names are compared as a sloppy server reads them: `_` and `.` for `-`. Their case is lower already.
-fn is_foreign_credential(name: &[u8]) -> bool {
+fn is_foreign_name(name: &[u8]) -> bool {
     // Nearly every name ends here, and there are dozens in each check.
     if !matches!(name.first(), Some(b'i' | b'x')) {
         return false;
@@ -30,11 +29,9 @@ fn is_foreign_credential(name: &[u8]) -> bool {
     })
 }
 
-fn has_bearer_subprotocol(headers: &HeaderMap) -> bool {
-    headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(|value| {
-        let Ok(protocols) = value.to_str() else { return true };
-        protocols.split(',').any(|protocol| is_bearer_subprotocol(protocol.trim()))
-    })
+fn has_bearer_subprotocol(value: &HeaderValue) -> bool {
+    let Ok(protocols) = value.to_str() else { return true };
+    protocols.split(',').any(|protocol| is_bearer_subprotocol(protocol.trim()))
 }
 
 fn is_bearer_subprotocol(protocol: &str) -> bool {
@@ -45,7 +42,7 @@ fn is_bearer_subprotocol(protocol: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderName};
     use proptest::prelude::*;
 
     use super::*;
@@ -53,6 +50,10 @@ mod tests {
     fn with(name: &str, value: &str) -> HeaderMap {
         let name = HeaderName::try_from(name).unwrap();
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    fn has_foreign_credentials(headers: &HeaderMap) -> bool {
+        headers.iter().any(|(name, value)| is_foreign_credential(name.as_str(), value))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Gateway;
 use super::request_id::RequestId;
-use crate::auth::seal::MAX_SEALED;
+use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Grant, Request};
 use crate::edge::{Dialect, Managed, Outcome, original, reply};
 use crate::k8s::AtHand;
@@ -38,7 +38,7 @@ pub fn first_step<'b>(
     gateway: &Arc<Gateway>,
     headers: &HeaderMap,
     request: &Request<'_>,
-    buffer: &'b mut [u8; MAX_SEALED],
+    buffer: &'b mut [u8; MAX_SESSION],
     now: Timestamp,
 ) -> Step<'b> {
     match gateway.decide(headers, request, buffer, now) {
@@ -68,7 +68,7 @@ pub(super) fn answer_at_once(
         Ok(request) => request,
         Err(error) => return Some(malformed(headers, error)),
     };
-    let mut buffer = [0; MAX_SEALED];
+    let mut buffer = [0; MAX_SESSION];
     match first_step(gateway, headers, &request, &mut buffer, gateway.clock.now()) {
         Step::Done(outcome) => Some(answer(gateway, outcome, &request, headers)),
         Step::Mint(_) => None,
@@ -86,7 +86,7 @@ pub(super) async fn answer_in_time(
         Err(error) => return malformed(headers, error),
     };
     let now = gateway.clock.now();
-    let mut buffer = [0; MAX_SEALED];
+    let mut buffer = [0; MAX_SESSION];
     let outcome = match first_step(gateway, headers, &request, &mut buffer, now) {
         Step::Done(outcome) => outcome,
         Step::Mint(grant) => match gateway.tokens.obtain(&grant, now).await {

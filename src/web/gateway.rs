@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::Sessions;
-use crate::auth::seal::MAX_SEALED;
+use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Policy, Presented, Request, Session, Site};
 use crate::clock::Clock;
 use crate::edge::Ui;
@@ -47,7 +47,7 @@ impl Gateway {
         &self,
         headers: &HeaderMap,
         request: &Request<'_>,
-        buffer: &'b mut [u8; MAX_SEALED],
+        buffer: &'b mut [u8; MAX_SESSION],
         now: Timestamp,
     ) -> Decision<'b> {
         let presented = match self.sessions.open(headers, buffer, now) {

@@ -12,7 +12,7 @@ use super::pages::SignedOut;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{Gateway, answer, public};
-use crate::auth::seal::MAX_SEALED;
+use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Challenge, Decision, Denial, Grant, Kind, LoginAttempt, Provenance, ReturnTo, Secrets};
 use crate::edge::reply::login_url;
 use crate::oidc::Prompt;
@@ -51,7 +51,7 @@ pub(super) async fn login(
     let now = gateway.clock.now();
     let ask = Ask::read(query.as_deref().unwrap_or(""), &gateway);
     let problem = Problem { site: &gateway.site, back: &ask.back, id: &id };
-    let mut buffer = [0; MAX_SEALED];
+    let mut buffer = [0; MAX_SESSION];
     match gateway.decide(&headers, &request, &mut buffer, now) {
         Decision::Allow(grant) => go_back(&gateway, grant, &problem, now).await,
         Decision::Challenge(Challenge::SignedOut)

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use super::pages::SignOutConfirm;
 use super::{Gateway, answer, login, public};
-use crate::auth::seal::MAX_SEALED;
+use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Denial, Presented, ReturnTo};
 
 /// Takes pages with cluster data out of the browser's cache. Not its cookies: that would reach every site
@@ -35,7 +35,7 @@ fn end(gateway: &Gateway, method: &Method, uri: &Uri, headers: &HeaderMap) -> Re
         return answer::not_a_page(request.kind, StatusCode::FORBIDDEN, Denial::CrossSite.reason());
     }
     let now = gateway.clock.now();
-    if let Presented::Session(session) = gateway.sessions.open(headers, &mut [0; MAX_SEALED], now) {
+    if let Presented::Session(session) = gateway.sessions.open(headers, &mut [0; MAX_SESSION], now) {
         gateway.end(&session);
     }
     let there = gateway.site.url("/lamplighter/signed-out");

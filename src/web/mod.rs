@@ -8,6 +8,7 @@ mod answer;
 mod authz;
 mod callback;
 mod check;
+mod connection;
 mod gateway;
 mod login;
 mod logout;

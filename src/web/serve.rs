@@ -1,25 +1,32 @@
 //! Accepting connections, with limits: what `axum::serve` leaves open.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+
+use super::connection::{Deadline, Heard, Patience, Told};
 
 /// What one listener bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Time for a request's header lines to arrive, from the answer before it on.
+    /// Time for a request's header lines to arrive, from the first byte on.
     pub header_timeout: Duration,
+    /// Time between an answer and the next request. nginx keeps a connection for a minute: one that is closed
+    /// from here first, at the moment of a question, is a failed question.
+    pub idle_timeout: Duration,
     /// Connections at a time.
     pub connections: usize,
     /// Time for answers under way when the process ends.
@@ -28,15 +35,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { header_timeout: Duration::from_secs(10), connections: 10_000, drain: Duration::from_secs(10) }
-    }
-}
-
-impl Limits {
-    /// For peers that are trusted and keep connections: nginx does for a minute, and a connection that is
-    /// closed from here at the moment of a question is a failed question.
-    pub fn for_ingresses() -> Self {
-        Self { header_timeout: Duration::from_secs(90), ..Self::default() }
+        Self {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(90),
+            connections: 10_000,
+            drain: Duration::from_secs(10),
+        }
     }
 }
 
@@ -60,7 +64,7 @@ impl<A> Serve<A> {
     where
         A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Default + Send + 'static,
+        B: Answer,
     {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.limits.connections));
@@ -78,10 +82,16 @@ impl<A> Serve<A> {
                 },
                 _ = shutdown.wait_for(|stop| *stop) => break,
             };
-            let connection = graceful.watch(connection(stream, peer, self.limits, self.answer.clone()));
+            let patience = Patience { head: self.limits.header_timeout, idle: self.limits.idle_timeout };
+            let deadline = Deadline::begin(patience);
+            let connection = connection((stream, peer), Arc::clone(&deadline), self.answer.clone());
+            let connection = graceful.watch(connection);
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, %peer, "a connection broke off");
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, %peer, "a connection broke off");
+                    },
+                    () = deadline.missed() => tracing::debug!(%peer, "a connection kept us waiting for too long"),
                 }
                 drop(place);
             });
@@ -92,40 +102,48 @@ impl<A> Serve<A> {
 }
 
 fn connection<A, F, B>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    limits: Limits,
+    (stream, peer): (TcpStream, SocketAddr),
+    deadline: Arc<Deadline>,
     answer: A,
-) -> http1::Connection<
-    TokioIo<TcpStream>,
-    impl hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
-    + Send,
->
+) -> impl GracefulConnection<Error = hyper::Error>
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Default + Send + 'static,
+    B: Answer,
 {
     let _ = stream.set_nodelay(true);
+    let heard = Heard::new(TokioIo::new(stream), Arc::clone(&deadline));
     let service = service_fn(move |request: Request<Incoming>| {
-        let answering = refuse(&request).map_or_else(|| Ok(answer(request, peer)), Err);
-        async move {
-            match answering {
-                Ok(answering) => Ok::<_, Infallible>(answering.await),
-                Err(status) => {
-                    let mut response = Response::new(B::default());
-                    *response.status_mut() = status;
-                    Ok(response)
-                }
-            }
-        }
+        deadline.work();
+        let deadline = Arc::clone(&deadline);
+        let answering = match refuse(&request) {
+            Some(status) => Either::Left(ready(empty(status))),
+            None => Either::Right(answer(request, peer)),
+        };
+        answering.map(|response| Ok::<_, Infallible>(response.map(|body| Told::new(body, deadline))))
     });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service)
+    http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).pipeline_flush(true).serve_connection(heard, service)
+}
+
+fn empty<B: Default>(status: StatusCode) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// A body that can be sent.
+pub trait Answer:
+    Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Default + Send + Unpin + 'static
+{
+}
+
+impl<B> Answer for B where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Default
+        + Send
+        + Unpin
+        + 'static
+{
 }
 
 /// Requests that have two readings, or none here: hyper lets them through.

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use crate::auth::login::{ATTEMPT_NAME_LEN, ATTEMPT_SECONDS, MAX_ATTEMPTS};
-use crate::auth::seal::MAX_SEALED;
+use crate::auth::seal::{MAX_SEALED, MAX_SESSION};
 use crate::auth::session::{SIGNED_OUT_SECONDS, SealedState};
 use crate::auth::{Context, KeyRing, LoginAttempt, Presented, Session, Site};
 use crate::edge::CookieNames;
@@ -55,7 +55,7 @@ impl Sessions {
     pub fn open<'b>(
         &self,
         headers: &HeaderMap,
-        buffer: &'b mut [u8; MAX_SEALED],
+        buffer: &'b mut [u8; MAX_SESSION],
         now: Timestamp,
     ) -> Presented<'b> {
         match self.names.find_session(headers) {
@@ -239,9 +239,9 @@ mod tests {
         let sessions = sessions();
         let mut jar = HeaderMap::new();
         keep(&mut jar, &[sessions.signed_in(session(), at(0))]);
-        assert_eq!(sessions.open(&jar, &mut [0; MAX_SEALED], at(1)), Presented::Session(session()));
+        assert_eq!(sessions.open(&jar, &mut [0; MAX_SESSION], at(1)), Presented::Session(session()));
         keep(&mut jar, &[sessions.signed_out(at(1))]);
-        assert_eq!(sessions.open(&jar, &mut [0; MAX_SEALED], at(2)), Presented::SignedOut);
+        assert_eq!(sessions.open(&jar, &mut [0; MAX_SESSION], at(2)), Presented::SignedOut);
     }
 
     #[test]
@@ -278,6 +278,6 @@ mod tests {
         let jar: HeaderMap =
             [(http::header::COOKIE, HeaderValue::try_from(moved).unwrap())].into_iter().collect();
         assert!(sessions.attempt(&jar, "abcdefgh").is_none());
-        assert_eq!(sessions.open(&jar, &mut [0; MAX_SEALED], at(0)), Presented::Malformed);
+        assert_eq!(sessions.open(&jar, &mut [0; MAX_SESSION], at(0)), Presented::Malformed);
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::pages::{Whoami, humane};
 use super::{Gateway, answer, public};
-use crate::auth::seal::MAX_SEALED;
+use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Credential, Decision, Grant, Kind, Session};
 use crate::edge::reply::login_url;
 
@@ -22,7 +22,7 @@ pub(super) async fn whoami(
 ) -> Response {
     let request = public::describe(&gateway, &method, &uri, &headers);
     let now = gateway.clock.now();
-    match gateway.decide(&headers, &request, &mut [0; MAX_SEALED], now) {
+    match gateway.decide(&headers, &request, &mut [0; MAX_SESSION], now) {
         Decision::Allow(grant) if request.kind == Kind::Navigation => {
             answer::form(&page(&gateway, &grant, now))
         }

@@ -1,0 +1,225 @@
+//! How long a connection may keep us waiting.
+//!
+//! hyper's own header timeout makes a timer for each request, and cannot tell a peer that is idle between two
+//! requests from one that dribbles a header. Here a connection has one timer, which looks at a deadline that
+//! each step moves.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::time::Instant;
+
+/// No deadline: it is we who are at work.
+const WORKING: u64 = u64::MAX;
+
+/// Set beside a deadline while no byte of the next request has come.
+const IDLE: u64 = 1 << 63;
+
+/// What a peer's silence costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Time for a request's head to arrive, from its first byte on.
+    pub(super) head: Duration,
+    /// Time between an answer and the first byte of the next request.
+    pub(super) idle: Duration,
+}
+
+/// The deadline of one connection, in milliseconds since it began.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    began: Instant,
+    patience: Patience,
+    at: AtomicU64,
+}
+
+impl Deadline {
+    /// A connection that began just now, and owes us its first head.
+    pub(super) fn begin(patience: Patience) -> Arc<Self> {
+        let at = AtomicU64::new(millis(patience.head));
+        Arc::new(Self { began: Instant::now(), patience, at })
+    }
+
+    /// A head is complete: from here on the peer waits for us.
+    pub(super) fn work(&self) {
+        self.at.store(WORKING, Ordering::Relaxed);
+    }
+
+    fn rest(&self) {
+        self.at.store(self.elapsed().saturating_add(millis(self.patience.idle)) | IDLE, Ordering::Relaxed);
+    }
+
+    fn hear(&self) {
+        if self.at.load(Ordering::Relaxed) & IDLE != 0 && self.at.load(Ordering::Relaxed) != WORKING {
+            self.at.store(self.elapsed().saturating_add(millis(self.patience.head)), Ordering::Relaxed);
+        }
+    }
+
+    fn elapsed(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+
+    /// Done when the peer has kept us waiting for too long.
+    pub(super) async fn missed(&self) {
+        loop {
+            let wait = match self.at.load(Ordering::Relaxed) {
+                WORKING => self.patience.head,
+                at => match (at & !IDLE).saturating_sub(self.elapsed()) {
+                    0 => return,
+                    left => Duration::from_millis(left),
+                },
+            };
+            tokio::time::sleep(wait.min(self.patience.head)).await;
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(IDLE - 1).min(IDLE - 1)
+}
+
+/// A stream that moves its connection's deadline when it is read.
+#[derive(Debug)]
+pub(super) struct Heard<S> {
+    stream: S,
+    deadline: Arc<Deadline>,
+}
+
+impl<S> Heard<S> {
+    pub(super) fn new(stream: S, deadline: Arc<Deadline>) -> Self {
+        Self { stream, deadline }
+    }
+}
+
+impl<S: Read + Unpin> Read for Heard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        self.deadline.hear();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Write + Unpin> Write for Heard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+}
+
+/// A body at whose end the connection rests.
+#[derive(Debug)]
+pub(super) struct Told<B> {
+    body: B,
+    rest: Rest,
+}
+
+#[derive(Debug)]
+struct Rest(Arc<Deadline>);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}
+
+impl<B> Told<B> {
+    pub(super) fn new(body: B, deadline: Arc<Deadline>) -> Self {
+        Self { body, rest: Rest(deadline) }
+    }
+}
+
+impl<B: Body + Unpin> Body for Told<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let _ = &self.rest;
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(90) };
+
+    async fn missed_within(deadline: &Deadline, seconds: u64) -> bool {
+        tokio::time::timeout(Duration::from_secs(seconds), deadline.missed()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_head_has_ten_seconds() {
+        let deadline = Deadline::begin(PATIENCE);
+        assert!(!missed_within(&deadline, 9).await);
+        assert!(missed_within(&deadline, 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_take_as_long_as_it_takes() {
+        let deadline = Deadline::begin(PATIENCE);
+        deadline.work();
+        assert!(!missed_within(&deadline, 3_600).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_there_is_time_but_not_within_a_head() {
+        let deadline = Deadline::begin(PATIENCE);
+        deadline.work();
+        drop(Told::new((), Arc::clone(&deadline)));
+        assert!(!missed_within(&deadline, 60).await);
+        deadline.hear();
+        assert!(!missed_within(&deadline, 9).await);
+        deadline.hear();
+        assert!(missed_within(&deadline, 11).await, "a second byte buys no more time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_rests_for_too_long_is_over() {
+        let deadline = Deadline::begin(PATIENCE);
+        drop(Told::new((), Arc::clone(&deadline)));
+        assert!(missed_within(&deadline, 100).await);
+    }
+}
