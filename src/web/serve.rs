@@ -68,7 +68,7 @@ impl<A> Serve<A> {
                         continue;
                     }
                 },
-                _ = shutdown.wait_for(|stop| *stop) => break,
+                () = stop_of(&mut shutdown) => break,
             };
             let connection = graceful.watch(connection(stream, peer, self.limits, self.answer.clone()));
             tokio::spawn(async move {
@@ -81,6 +81,12 @@ impl<A> Serve<A> {
         drop(self.listener);
         let _ = tokio::time::timeout(self.limits.drain, graceful.shutdown()).await;
     }
+}
+
+/// Done once it is time to stop.
+async fn stop_of(shutdown: &mut watch::Receiver<bool>) {
+    // What it yields is a lock on the channel; kept across an await, it would tie the loop to one thread.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 fn connection<A, F, B>(
