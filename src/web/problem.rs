@@ -80,7 +80,13 @@ impl Problem<'_> {
 
     /// The callback answers no login attempt of this browser.
     pub(super) fn login(&self, error: &LoginError) -> Response {
-        tracing::info!(%error, reason = error.reason(), request_id = self.id.0, "sign-in could not be finished");
+        let (reason, request_id) = (error.reason(), self.id.0.as_str());
+        match error {
+            LoginError::IssuerMismatch | LoginError::IssuerMissing => {
+                tracing::warn!(%error, reason, request_id, "somebody may be mixing providers up");
+            }
+            _ => tracing::info!(%error, reason, request_id, "sign-in could not be finished"),
+        }
         match error {
             LoginError::Provider(answer) if answer.is_refusal() => {
                 self.restart(error.reason(), "The provider did not sign you in: you or its rules said no.")
