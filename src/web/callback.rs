@@ -48,6 +48,7 @@ pub(super) async fn callback(
     };
     let name = callback.attempt_name().map(str::to_owned);
     let attempt = name.as_deref().and_then(|name| gateway.sessions.attempt(&headers, name));
+    let attempt = attempt.filter(|attempt| attempt.is_answered_by(&callback));
     let (Some(name), Some(attempt)) = (name, attempt) else { return lost.no_attempt() };
     let back = attempt.return_to(&gateway.site);
     let problem = Problem { back: &back, ..lost };
