@@ -98,8 +98,14 @@ impl Provider {
         }
     }
 
-    /// The address that starts `attempt` at the provider.
-    pub async fn authorize(&self, attempt: &LoginAttempt, now: Timestamp) -> Result<String, ProviderError> {
+    /// The address that starts `attempt` at the provider; `prompt` says what the provider has to ask
+    /// (OpenID Connect Core section 3.1.2.1).
+    pub async fn authorize(
+        &self,
+        attempt: &LoginAttempt,
+        prompt: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<String, ProviderError> {
         let metadata = self.metadata(now).await?;
         let mut url = metadata.authorization_endpoint.clone();
         let mut query = url.query_pairs_mut();
@@ -114,6 +120,9 @@ impl Provider {
             .append_pair("code_challenge_method", "S256");
         if let Some(seconds) = self.settings.max_age_seconds {
             query.append_pair("max_age", &seconds.to_string());
+        }
+        if let Some(prompt) = prompt {
+            query.append_pair("prompt", prompt);
         }
         drop(query);
         Ok(url.into())

@@ -149,6 +149,6 @@ fn denied(gateway: &Gateway, identity: &Identity, problem: &Problem<'_>) -> Deni
         name: identity.name.clone(),
         reason: Denial::NoRole.reason().to_owned(),
         request_id: problem.id.0.clone(),
-        switch_url: format!("{}&prompt=login", login_url(&gateway.site, problem.back.target())),
+        switch_url: format!("{}&switch=1", login_url(&gateway.site, problem.back.target())),
     }
 }

@@ -23,6 +23,7 @@ const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 struct Ask {
     back: ReturnTo,
     resumes: bool,
+    switches: bool,
 }
 
 /// Makes the check's decision anew, and shows what nginx could not: back to the UI, on to the provider, or a
@@ -61,7 +62,10 @@ pub(super) async fn login(
         Decision::Deny(denial) => {
             answer::not_a_page(Kind::Subresource, StatusCode::FORBIDDEN, denial.reason())
         }
-        Decision::Challenge(_) | Decision::SignOut(_) => begin(&gateway, &headers, &problem, now).await,
+        Decision::Challenge(_) | Decision::SignOut(_) => {
+            let prompt = ask.switches.then_some("login");
+            begin(&gateway, &headers, &problem, prompt, now).await
+        }
     }
 }
 
@@ -77,6 +81,7 @@ impl Ask {
         Self {
             back: back.unwrap_or_else(|| ReturnTo::home(&gateway.site)),
             resumes: single("resume").is_some_and(|value| value == "1"),
+            switches: single("switch").is_some_and(|value| value == "1"),
         }
     }
 }
@@ -108,10 +113,16 @@ async fn go_back(
 }
 
 /// There is no session: on to the provider, with a login attempt of this browser's own.
-async fn begin(gateway: &Gateway, headers: &HeaderMap, problem: &Problem<'_>, now: Timestamp) -> Response {
+async fn begin(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    problem: &Problem<'_>,
+    prompt: Option<&'static str>,
+    now: Timestamp,
+) -> Response {
     let secrets = Secrets { state: random::bytes(), nonce: random::bytes(), verifier: random::bytes() };
     let attempt = LoginAttempt::new(secrets, problem.back, now);
-    match gateway.provider.authorize(&attempt, now).await {
+    match gateway.provider.authorize(&attempt, prompt, now).await {
         Ok(url) => answer::redirect(&url, gateway.sessions.begin_attempt(headers, &attempt, now)),
         Err(error) => problem.provider(&error),
     }
