@@ -78,6 +78,11 @@ impl Browser {
         page
     }
 
+    /// A person opens a page at another host.
+    pub(crate) async fn request_at(&mut self, host: &str, path: &str) -> Page {
+        self.send(self.public, &Method::GET, path, &[&[("host", host)], NAVIGATE].concat()).await
+    }
+
     /// nginx asks about a page that this browser opens.
     pub(crate) async fn check(&self, path: &str) -> Page {
         self.ask(&Method::GET, path, NAVIGATE).await
