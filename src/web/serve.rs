@@ -122,7 +122,6 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_HEADER_BYTES)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service)
 }
 
