@@ -97,7 +97,12 @@ impl Browser {
     pub(crate) async fn ask(&self, method: &Method, path: &str, lines: Lines<'_>) -> Page {
         let url = format!("{SITE}{path}");
         let own = [("x-original-url", url.as_str()), ("x-original-method", method.as_str())];
-        self.send(self.authz, &Method::GET, "/authz/auth-request", &[&own, lines].concat()).await
+        self.ask_raw(&[&own, lines].concat()).await
+    }
+
+    /// nginx asks with these header lines and no others, but for the cookies.
+    pub(crate) async fn ask_raw(&self, lines: Lines<'_>) -> Page {
+        self.send(self.authz, &Method::GET, "/authz/auth-request", lines).await
     }
 
     /// Signs in as `who`, and leaves at the answer to the callback.
