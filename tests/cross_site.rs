@@ -34,7 +34,8 @@ async fn cx_1_a_form_of_another_page_is_refused_though_it_navigates() {
     let app = App::start().await;
     let browser = app.signed_in("ada").await;
     let form = [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
-    let page = browser.ask(&Method::POST, PODS, &[&form[..], &[("sec-fetch-site", "cross-site")]].concat()).await;
+    let page =
+        browser.ask(&Method::POST, PODS, &[&form[..], &[("sec-fetch-site", "cross-site")]].concat()).await;
     assert_eq!(page.refusal(), (403, "cross-site"));
 }
 
@@ -90,7 +91,9 @@ async fn cx_4_a_link_from_anywhere_works_and_a_script_from_elsewhere_does_not() 
         let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", site)];
         assert_eq!(browser.ask(&Method::GET, "/c/main", &link).await.status, 200, "{site}");
     }
-    for (mode, dest) in [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("navigate", "iframe")] {
+    for (mode, dest) in
+        [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("navigate", "iframe")]
+    {
         for site in ["cross-site", "same-site"] {
             let lines = [("sec-fetch-mode", mode), ("sec-fetch-dest", dest), ("sec-fetch-site", site)];
             let page = browser.ask(&Method::GET, PODS, &lines).await;

@@ -32,16 +32,19 @@ async fn ar_1_the_authorization_request_says_each_thing_once() {
     let asked = params(&page.location());
     let mut names: Vec<_> = asked.names().collect();
     names.sort_unstable();
-    assert_eq!(names, [
-        "client_id",
-        "code_challenge",
-        "code_challenge_method",
-        "nonce",
-        "redirect_uri",
-        "response_type",
-        "scope",
-        "state"
-    ]);
+    assert_eq!(
+        names,
+        [
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "nonce",
+            "redirect_uri",
+            "response_type",
+            "scope",
+            "state"
+        ]
+    );
     let of = |name| asked.get(name).unwrap();
     assert_eq!((of("response_type"), of("client_id")), ("code", "lamplighter"));
     assert_eq!(of("redirect_uri"), format!("{SITE}/lamplighter/callback"));
@@ -97,7 +100,11 @@ async fn ar_4_an_attempt_is_kept_in_a_cookie_of_its_own_host_for_ten_minutes() {
     let second = browser.callback_for(LOGIN, "ada").await;
     let other = browser.attempts().into_iter().find(|known| *known != name).unwrap();
     browser.set_cookie(&other, &value);
-    assert_eq!(browser.open(&second).await.refusal(), (400, "no-attempt"), "worth nothing under another name");
+    assert_eq!(
+        browser.open(&second).await.refusal(),
+        (400, "no-attempt"),
+        "worth nothing under another name"
+    );
 }
 
 #[tokio::test]

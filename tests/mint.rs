@@ -81,10 +81,10 @@ async fn tr_3_a_token_is_renewed_ahead_while_the_old_one_serves() {
     let meanwhile = shared_jti(&browser, 50).await;
     assert_eq!(meanwhile, old, "nobody waits for the new one");
     until("one renewal", || app.api_server.token_requests() == 2).await;
-    let renewed = async {
-        while claims(&browser.check_script(PODS).await)["jti"] == old {}
-    };
-    tokio::time::timeout(Duration::from_secs(5), renewed).await.expect("the new token takes the old one's place");
+    let renewed = async { while claims(&browser.check_script(PODS).await)["jti"] == old {} };
+    tokio::time::timeout(Duration::from_secs(5), renewed)
+        .await
+        .expect("the new token takes the old one's place");
     assert_eq!(app.api_server.token_requests(), 2, "one renewal for all");
 }
 
@@ -131,7 +131,10 @@ async fn tr_6_a_failure_answers_for_those_who_come_right_after() {
 #[tokio::test]
 async fn tr_6_what_only_an_operator_can_mend_is_named_in_the_log() {
     let table = [
-        (403, "grant `create` on `serviceaccounts/token` with the resource name admin in the namespace headlamp"),
+        (
+            403,
+            "grant `create` on `serviceaccounts/token` with the resource name admin in the namespace headlamp",
+        ),
         (404, "there is no ServiceAccount headlamp/admin"),
         (401, "does not accept our own credentials"),
         (409, "refused the TokenRequest for headlamp/admin"),
@@ -235,7 +238,8 @@ async fn a_role_without_a_credential_names_the_person_and_nothing_else() {
     let page = app.signed_in("nora").await.check("/").await;
     assert_eq!(page.status, 200);
     assert_eq!(page.headers["authorization"], "", "sent empty, so that the client's own is taken away");
-    let identity = ["user", "email", "group", "id-token"].map(|name| page.headers[format!("x-forwarded-{name}")].clone());
+    let identity = ["user", "email", "group", "id-token"]
+        .map(|name| page.headers[format!("x-forwarded-{name}")].clone());
     assert_eq!(identity, ["nora", "nora@example.com", "", ""]);
     assert_eq!(app.api_server.token_requests(), 0);
 }

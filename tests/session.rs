@@ -93,7 +93,9 @@ async fn sc_4_a_malformed_cookie_is_no_session_and_no_obstacle() {
 #[tokio::test]
 async fn sc_4_bytes_that_are_no_text_are_no_session() {
     let app = App::start().await;
-    for (value, expected) in [(&b"\xff\xfe"[..], "401"), (b"\x00", "400"), (b"a\x00b", "400"), (b"\t \t", "401")] {
+    for (value, expected) in
+        [(&b"\xff\xfe"[..], "401"), (b"\x00", "400"), (b"a\x00b", "400"), (b"\t \t", "401")]
+    {
         let head = format!(
             "GET /authz/auth-request HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-original-method: GET\r\n\
              x-original-url: {SITE}/\r\naccept: text/html\r\ncookie: {SESSION}="
@@ -137,7 +139,12 @@ async fn sc_6_a_change_of_any_character_is_seen() {
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         let mut browser = browser.clone();
         browser.set_cookie(SESSION, std::str::from_utf8(&changed).unwrap());
-        assert_eq!(browser.check("/").await.refusal(), (401, "bad-cookie"), "character {at} of {}", good.len());
+        assert_eq!(
+            browser.check("/").await.refusal(),
+            (401, "bad-cookie"),
+            "character {at} of {}",
+            good.len()
+        );
     }
     assert_eq!(browser.check("/").await.status, 200);
 }
@@ -254,7 +261,11 @@ async fn whoami_says_who_and_never_with_what() {
     let mut browser: Browser = app.signed_in("ada").await;
     let page = browser.open("/lamplighter/whoami").await;
     assert_eq!(page.status, 200);
-    assert!(page.body.contains("ada") && page.body.contains("ServiceAccount headlamp/admin"), "{}", page.body);
+    assert!(
+        page.body.contains("ada") && page.body.contains("ServiceAccount headlamp/admin"),
+        "{}",
+        page.body
+    );
     let json = browser.request(&Method::GET, "/lamplighter/whoami", common::SCRIPT).await.json();
     assert_eq!((&json["subject"], &json["role"]), (&"ada-id".into(), &"admin".into()));
     let token = browser.check("/").await.header("authorization").replace("Bearer ", "");

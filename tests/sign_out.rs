@@ -123,7 +123,10 @@ async fn headlamps_button_signs_out() {
     assert_eq!(check.refusal(), (401, "signed-out"));
     assert_eq!(check.header("x-reload"), "reload");
     let [cookie] = &check.set_cookies()[..] else { panic!("nginx passes one Set-Cookie on: {check:?}") };
-    assert!(check.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() < 4_096);
+    assert!(
+        check.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+            < 4_096
+    );
     let value = cookie.strip_prefix("__Host-lamplighter=").unwrap().split(';').next().unwrap();
     browser.set_cookie("__Host-lamplighter", value);
 

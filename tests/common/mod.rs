@@ -13,6 +13,7 @@
 pub(crate) mod browser;
 pub(crate) mod files;
 pub(crate) mod logs;
+pub(crate) mod process;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};

@@ -1,0 +1,59 @@
+//! lamplighter as a process of its own, with everything that it says.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use super::until;
+
+/// The binary, serving. Killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts to serve with `config`, logging all that `filter` lets through as JSON.
+    pub(crate) async fn serve(config: &Path, filter: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lamplighter"))
+            .args(["serve", "--log-format", "json", "--log", filter, "--config"])
+            .arg(config)
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        });
+        let process = Self { child, said };
+        until("lamplighter is ready", || process.said().contains("lamplighter is ready")).await;
+        process
+    }
+
+    /// Everything that it said so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Where the listener `name` listens.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        let said = self.said();
+        let line = said.lines().find(|line| line.contains("lamplighter is ready")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line[name].as_str().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
