@@ -166,7 +166,7 @@ async fn with_claims(policy: Policy, claims: Value) -> Page {
 async fn without_claim(policy: Policy, name: &str) -> Page {
     let app = Setup::default()
         .provider(|provider| {
-            let email = json!({"email": "ada@corp.example"}).as_object().unwrap().clone();
+            let email = serde_json::Map::from_iter([("email".to_owned(), json!("ada@corp.example"))]);
             provider.users = vec![User { claims: email, ..User::new("ada", "Ada", &[]) }];
         })
         .settings(|settings| {

@@ -76,7 +76,7 @@ fn only_the_clock_reads_the_time() {
 #[test]
 fn a_file_is_short_enough_to_be_read() {
     for file in files_of("") {
-        let text = fs::read_to_string(&file).unwrap();
+        let text = fs::read_to_string(&file).expect("src/ can be read");
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
         let lines = code.lines().count();
         assert!(lines <= MAX_LINES, "{}: {lines} lines", file.display());
@@ -85,7 +85,7 @@ fn a_file_is_short_enough_to_be_read() {
 
 fn assert_names_none(files: &[PathBuf], forbidden: &[&str]) {
     for file in files {
-        let text = fs::read_to_string(file).unwrap();
+        let text = fs::read_to_string(file).expect("src/ can be read");
         for (number, line) in text.lines().enumerate() {
             if line.trim_start().starts_with("//") {
                 continue;
@@ -108,7 +108,7 @@ fn files_of(module: &str) -> Vec<PathBuf> {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
-        let path = entry.unwrap().path();
+        let path = entry.expect("src/ can be read").path();
         let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
         if path.is_dir() && !is_test {
             collect(&path, files);

@@ -1,5 +1,7 @@
 //! Tokens from the API server: the cases of section A12 of the security reference.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod common;
 
 use std::sync::Arc;

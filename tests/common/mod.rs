@@ -12,6 +12,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod files;
+pub(crate) mod id_tokens;
 pub(crate) mod logs;
 pub(crate) mod process;
 
@@ -184,7 +185,7 @@ pub(crate) fn rule(role: &str, group: &str) -> (String, Match, Credential) {
 pub(crate) fn service_account(name: &str) -> Credential {
     Credential::ServiceAccount {
         account: ServiceAccountRef { namespace: "headlamp".to_owned(), name: name.to_owned() },
-        ttl: Duration::from_secs(900),
+        ttl: Duration::from_mins(15),
         audiences: Vec::new(),
     }
 }
