@@ -59,9 +59,7 @@ pub(super) async fn login(
         Decision::Deny(Denial::UnknownHost) => {
             answer::redirect(&login_url(&gateway.site, ask.back.target()), None)
         }
-        Decision::Deny(denial) => {
-            answer::not_a_page(Kind::Subresource, StatusCode::FORBIDDEN, denial.reason())
-        }
+        Decision::Deny(denial) => problem.denied(denial),
         Decision::Challenge(_) | Decision::SignOut(_) => {
             let prompt = ask.switches.then_some("login");
             begin(&gateway, &headers, &problem, prompt, now).await

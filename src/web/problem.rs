@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::answer;
 use super::pages::{Failure, LoginRestart};
 use super::request_id::RequestId;
-use crate::auth::{CallbackError, LoginError, ReturnTo, Site};
+use crate::auth::{CallbackError, Denial, LoginError, ReturnTo, Site};
 use crate::edge::reply::login_url;
 use crate::k8s::MintError;
 use crate::oidc::{ProviderError, Remedy};
@@ -61,6 +61,17 @@ impl Problem<'_> {
                 "Signing in again will not help until then.",
             ])
         }
+    }
+
+    /// The request may not pass, whoever signs in.
+    pub(super) fn denied(&self, denial: Denial) -> Response {
+        tracing::info!(reason = denial.reason(), request_id = self.id.0, "refused");
+        self.failure(StatusCode::FORBIDDEN, denial.reason(), false, [
+            "This request may not pass",
+            "Your browser sends credentials of its own along (Impersonate-… or X-Remote-…), which would pass for somebody else.",
+            "Turn off the extension, or the proxy, that adds these headers.",
+            "If nothing of yours adds them, tell your administrator, and give them the request id below.",
+        ])
     }
 
     /// The browser goes back and forth between the check and login.
