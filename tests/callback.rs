@@ -63,7 +63,7 @@ async fn cb_3_a_callback_is_good_once() {
     assert_eq!(app.provider.requests().token, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cb_3_of_two_callbacks_that_race_exactly_one_wins() {
     let app = App::start().await;
     let mut browser = app.browser();

@@ -292,6 +292,18 @@ async fn a_token_that_cannot_be_had_is_a_page_and_no_loop() {
 }
 
 #[tokio::test]
+async fn a_person_who_may_not_pass_reads_why() {
+    let app = App::start().await;
+    let mut browser = app.signed_in("ada").await;
+    let lines = [NAVIGATE, &[("impersonate-user", "root")]].concat();
+    let check = browser.ask(&Method::GET, "/c/main", &lines).await;
+    assert_eq!(check.refusal(), (401, "impersonation"));
+    let page = browser.request(&Method::GET, &path_at_site(&check.location()), &lines).await;
+    assert_eq!(page.refusal(), (403, "impersonation"));
+    assert!(page.header("location").is_empty() && page.body.contains("Impersonate-…"), "{page:?}");
+}
+
+#[tokio::test]
 async fn the_fourth_trip_from_the_check_within_a_minute_ends_the_loop() {
     let app = App::start().await;
     let mut browser = app.signed_in("ada").await;

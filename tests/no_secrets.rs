@@ -8,14 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use common::browser::{edited, params, path_at_site};
 use common::files::Folder;
-use common::process::Process;
+use common::process::{Process, SESSION_KEY, configure};
 use common::{App, Browser, CLIENT_SECRET, NAVIGATE, SCRIPT, SITE, until};
 use http::Method;
 use lamplighter::demo::api_server::TokenFault;
 use lamplighter::demo::jwt::Algorithm;
 use lamplighter::demo::provider::{Faults, Reply, Signing};
-
-const SESSION_KEY: &str = "a session key that is thirty-two bytes long and more";
 
 /// Everything secret that passed by.
 #[derive(Clone, Default)]
@@ -201,27 +199,4 @@ fn remember_tokens(parts: &App, secrets: &Secrets) {
     secrets.add("the client secret", CLIENT_SECRET);
     secrets.add("the session key", SESSION_KEY);
     secrets.add("our own token", parts.api_server.caller_token());
-}
-
-/// The configuration file of a lamplighter between the provider and the API server of `parts`.
-fn configure(folder: &Folder, parts: &App) -> std::path::PathBuf {
-    let secret = folder.write("client-secret", &format!("{CLIENT_SECRET}\n"));
-    let key = folder.write("session-key", SESSION_KEY);
-    let kubeconfig = folder.write("kubeconfig", &parts.api_server.kubeconfig());
-    let (secret, key, kubeconfig) = (secret.display(), key.display(), kubeconfig.display());
-    let issuer = parts.provider.issuer();
-    let text = format!(
-        "site: {SITE}
-oidc: {{ issuer: '{issuer}', clientId: lamplighter, clientSecretFile: '{secret}' }}
-session: {{ ttl: 8h, keyFiles: ['{key}'] }}
-roles:
-- name: admin
-  match: {{ groups: [k8s-admins] }}
-  serviceAccount: headlamp/admin
-  tokenTtl: 15m
-kubernetes: {{ kubeconfig: '{kubeconfig}' }}
-listen: {{ public: '127.0.0.1:0', authz: '127.0.0.1:0', admin: '127.0.0.1:0' }}
-"
-    );
-    folder.write("config.yaml", &text)
 }

@@ -2,11 +2,15 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use super::until;
+use super::files::Folder;
+use super::{App, CLIENT_SECRET, SITE, until};
+
+/// What its sessions are sealed with.
+pub(crate) const SESSION_KEY: &str = "a session key that is thirty-two bytes long and more";
 
 /// The binary, serving. Killed when this is dropped.
 pub(crate) struct Process {
@@ -17,10 +21,16 @@ pub(crate) struct Process {
 impl Process {
     /// Starts to serve with `config`, logging all that `filter` lets through as JSON.
     pub(crate) async fn serve(config: &Path, filter: &str) -> Self {
+        Self::serve_with(config, filter, &[]).await
+    }
+
+    /// The same, with these environment variables and no others.
+    pub(crate) async fn serve_with(config: &Path, filter: &str, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lamplighter"))
             .args(["serve", "--log-format", "json", "--log", filter, "--config"])
             .arg(config)
             .env_clear()
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -56,4 +66,27 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The configuration file of a lamplighter between the provider and the API server of `parts`.
+pub(crate) fn configure(folder: &Folder, parts: &App) -> PathBuf {
+    let secret = folder.write("client-secret", &format!("{CLIENT_SECRET}\n"));
+    let key = folder.write("session-key", SESSION_KEY);
+    let kubeconfig = folder.write("kubeconfig", &parts.api_server.kubeconfig());
+    let (secret, key, kubeconfig) = (secret.display(), key.display(), kubeconfig.display());
+    let issuer = parts.provider.issuer();
+    let text = format!(
+        "site: {SITE}
+oidc: {{ issuer: '{issuer}', clientId: lamplighter, clientSecretFile: '{secret}' }}
+session: {{ ttl: 8h, keyFiles: ['{key}'] }}
+roles:
+- name: admin
+  match: {{ groups: [k8s-admins] }}
+  serviceAccount: headlamp/admin
+  tokenTtl: 15m
+kubernetes: {{ kubeconfig: '{kubeconfig}' }}
+listen: {{ public: '127.0.0.1:0', authz: '127.0.0.1:0', admin: '127.0.0.1:0' }}
+"
+    );
+    folder.write("config.yaml", &text)
 }
