@@ -155,16 +155,23 @@ async fn cf_9_keys_that_change_just_before_a_token_is_signed_are_fetched_anew() 
     assert_eq!(browser.open(&callback).await.status, 303);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cf_10_made_up_key_ids_do_not_make_us_ask_and_ask() {
     let app = App::start().await;
     app.signed_in("ada").await;
-    for number in 0..30 {
-        let made_up = Faults::header(move |header| header["kid"] = json!(format!("made-up-{number}")));
-        let (_, page) = app.sign_in_despite(made_up).await;
-        assert_eq!(page.refusal(), (502, "id-token-rejected"));
+    app.provider.set_faults(Faults::header(|header| {
+        let made_up = u64::from_be_bytes(random::bytes());
+        header["kid"] = json!(format!("made-up-{made_up:x}"));
+    }));
+    let logins = [(); 30].map(|()| {
+        let mut browser = app.browser();
+        tokio::spawn(async move { browser.sign_in("ada").await.refusal() == (502, "id-token-rejected") })
+    });
+    for login in logins {
+        assert!(login.await.unwrap());
     }
     assert_eq!(app.provider.requests().jwks, 2);
+    app.provider.set_faults(Faults::default());
     app.signed_in("ada").await;
 }
 
@@ -245,6 +252,19 @@ async fn cf_14_keys_are_believed_as_long_as_the_provider_says_within_bounds() {
         app.signed_in("ada").await;
         assert_eq!(app.provider.requests().jwks, 2, "{said}");
     }
+}
+
+#[tokio::test]
+async fn cf_17_an_issuer_that_is_announced_is_required_of_every_callback() {
+    let app = App::start().await;
+    app.provider.set_faults(Faults::callback(|query| query.remove("iss")));
+    let mut browser = app.browser();
+    assert_eq!(browser.sign_in("ada").await.refusal(), (400, "wrong-issuer"));
+    let there = browser.open(LOGIN).await.location();
+    let back = browser.visit(&format!("{there}&cancel=1")).await.location();
+    let page = browser.open(&common::browser::path_at_site(&back)).await;
+    assert_eq!(page.refusal(), (400, "wrong-issuer"), "also when the answer is an error");
+    assert_eq!(app.provider.requests().token, 0);
 }
 
 #[tokio::test]

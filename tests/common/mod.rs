@@ -5,7 +5,8 @@
 //!           ──▶ authz listener       as nginx asks about that browser's request
 //! ```
 //!
-//! All of it runs in the test's own thread, unless that wants several, and ends with the test. Time stands where [`App::clock`] puts it.
+//! All of it runs in the test's own thread, unless the test wants several, and ends with the test. Time runs as
+//! usual, ahead by what [`App::advance`] says.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
