@@ -109,13 +109,13 @@ async fn tr_4_a_life_that_the_api_server_cut_short_counts() {
 #[tokio::test]
 async fn tr_6_an_api_server_that_is_down_is_decided_about_quickly() {
     for fault in [TokenFault::Status(503), TokenFault::Status(500), TokenFault::Status(429)] {
-        assert_unavailable(fault, Duration::from_secs(2)).await;
+        assert_unavailable(fault, Duration::from_secs(3)).await;
     }
 }
 
 #[tokio::test]
 async fn tr_6_an_api_server_that_hangs_is_given_up_after_three_seconds() {
-    assert_unavailable(TokenFault::Hang, Duration::from_secs(4)).await;
+    assert_unavailable(TokenFault::Hang, Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
