@@ -228,14 +228,19 @@ async fn keep_house(gateway: Arc<Gateway>, key_files: Vec<PathBuf>) {
         if current == known {
             continue;
         }
-        match read_keys(&key_files) {
-            Ok(keys) => {
-                gateway.sessions.replace_keys(keys);
-                tracing::info!("took up the session keys that changed");
-            }
-            Err(error) => tracing::error!(%error, "kept the session keys that were"),
-        }
+        take_up_keys(&gateway, &key_files);
         known = current;
+    }
+}
+
+/// Seals with the keys that are in `key_files` now. Where they cannot be used, those that were serve on.
+pub fn take_up_keys(gateway: &Gateway, key_files: &[PathBuf]) {
+    match read_keys(key_files) {
+        Ok(keys) => {
+            gateway.sessions.replace_keys(keys);
+            tracing::info!("took up the session keys that changed");
+        }
+        Err(error) => tracing::error!(%error, "kept the session keys that were"),
     }
 }
 

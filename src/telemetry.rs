@@ -3,6 +3,14 @@
 use std::io::{IsTerminal as _, stderr};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Who logs whole answers of the API server that it does not understand, tokens and all, even as warnings.
+///
+/// Nothing is lost: what went wrong comes back as an error, which we log ourselves.
+const SAYS_TOO_MUCH: &str = "kube_client::client";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -16,6 +24,8 @@ pub enum LogFormat {
 }
 
 /// Starts to log, to stderr. `filter` is as tracing-subscriber reads it; what it does not understand is `info`.
+///
+/// No filter brings secrets to light.
 pub fn start(format: LogFormat, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_json = match format {
@@ -23,11 +33,13 @@ pub fn start(format: LogFormat, filter: &str) {
         LogFormat::Json => true,
         LogFormat::Pretty => false,
     };
+    let is_discreet = filter_fn(|metadata| metadata.target() != SAYS_TOO_MUCH);
     let builder = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter);
     let started = if is_json {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        let json = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        json.finish().with(is_discreet).try_init()
     } else {
-        builder.with_ansi(stderr().is_terminal()).compact().try_init()
+        builder.with_ansi(stderr().is_terminal()).compact().finish().with(is_discreet).try_init()
     };
     if let Err(error) = started {
         tracing::debug!(%error, "somebody logs already");

@@ -177,6 +177,11 @@ impl LoginAttempt {
         !(-ATTEMPT_SECONDS..ATTEMPT_SECONDS).contains(&age)
     }
 
+    /// Whether `callback` brings this attempt's state back. One that does not is none of the attempt's business.
+    pub fn is_answered_by(&self, callback: &Callback) -> bool {
+        constant_time::verify_slices_are_equal(self.state().as_bytes(), callback.state.as_bytes()).is_ok()
+    }
+
     /// Checks that `callback` answers this attempt, and yields what the token endpoint needs.
     ///
     /// Consumes the attempt: a second callback has nothing to match against.
@@ -187,8 +192,7 @@ impl LoginAttempt {
         site: &Site,
         now: Timestamp,
     ) -> Result<CodeExchange, LoginError> {
-        let state = self.state();
-        if constant_time::verify_slices_are_equal(state.as_bytes(), callback.state.as_bytes()).is_err() {
+        if !self.is_answered_by(&callback) {
             return Err(LoginError::StateMismatch);
         }
         if self.is_over(now) {

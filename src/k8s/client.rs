@@ -72,9 +72,16 @@ async fn from_kubeconfig(source: &KubeconfigSource, context: Option<String>) -> 
         KubeconfigSource::Text(text) => Kubeconfig::from_yaml(text.expose_secret()),
     };
     let kubeconfig = kubeconfig.map_err(|error| ClientError::Kubeconfig(chain(&error)))?;
+    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+    let names_proxy = clusters.into_iter().any(|cluster| cluster.proxy_url.is_some());
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    config.map_err(|error| ClientError::Kubeconfig(chain(&error)))
+    let mut config = config.map_err(|error| ClientError::Kubeconfig(chain(&error)))?;
+    if !names_proxy {
+        // What the environment names is the way to the provider; the API server is near.
+        config.proxy_url = None;
+    }
+    Ok(config)
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {

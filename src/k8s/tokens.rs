@@ -74,11 +74,22 @@ impl Tokens {
             AtHand::Token(token) => return Ok(Some(token)),
             AtHand::Missing => {}
         }
-        let tokens = Arc::clone(self);
+        let (tokens, key) = (Arc::clone(self), key(grant));
         let grant = grant.clone().into_owned();
         let minting = tokio::spawn(async move { tokens.mint(&grant, |minted| minted.good_until).await });
         let gone = |_| MintError::Unavailable("the attempt was broken off".into());
-        minting.await.map_err(gone)?.map(|minted| minted.map(|minted| minted.authorization))
+        match minting.await.map_err(gone)? {
+            Ok(minted) => Ok(minted.map(|minted| minted.authorization)),
+            Err(error) => self.last_of(key, &error).map(Some).ok_or(error),
+        }
+    }
+
+    /// A token in its last minute: better than none, while the API server cannot be reached.
+    fn last_of(&self, key: Key, error: &MintError) -> Option<HeaderValue> {
+        let now = self.clock.now();
+        let live = self.live.pin();
+        let minted = live.get(&key).filter(|minted| error.may_pass() && now < minted.expires_at)?;
+        Some(minted.authorization.clone())
     }
 
     /// Forgets a session's tokens.

@@ -30,7 +30,7 @@ const MIN_RSA: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     current: ArcSwapOption<Fetched>,
-    fetching: Mutex<Option<(Timestamp, ProviderError)>>,
+    fetching: Mutex<Fetching>,
 }
 
 #[derive(Debug)]
@@ -38,6 +38,14 @@ pub(super) struct Fetched {
     pub(super) keys: CoreJsonWebKeySet,
     at: Timestamp,
     life: i64,
+}
+
+/// What came of asking, held by whoever asks.
+#[derive(Debug, Default)]
+struct Fetching {
+    failure: Option<(Timestamp, ProviderError)>,
+    /// When the keys were last fetched for the sake of one that was not known.
+    sought_at: Option<Timestamp>,
 }
 
 impl Keys {
@@ -48,15 +56,20 @@ impl Keys {
         uri: &str,
         now: Timestamp,
     ) -> Result<Arc<Fetched>, ProviderError> {
-        match self.current.load_full() {
-            Some(fetched) if is_within(fetched.at, now, fetched.life) => Ok(fetched),
-            _ => {
-                self.fetch(transport, uri, now, |fetched, now| is_within(fetched.at, now, fetched.life)).await
-            }
+        if let Some(fetched) = self.young(now) {
+            return Ok(fetched);
+        }
+        let mut fetching = self.fetching.lock().await;
+        match self.young(now) {
+            Some(fetched) => Ok(fetched),
+            None => self.fetch(&mut fetching, transport, uri, now).await,
         }
     }
 
     /// The keys, fetched anew unless that was just done; `seen` are those that did not fit.
+    ///
+    /// Only fetches for the sake of an unknown key count towards the limit: the provider may change its keys
+    /// right after it was asked for the first time.
     pub(super) async fn newer_than(
         &self,
         seen: &Arc<Fetched>,
@@ -64,37 +77,48 @@ impl Keys {
         uri: &str,
         now: Timestamp,
     ) -> Result<Arc<Fetched>, ProviderError> {
-        let will_do = |fetched: &Arc<Fetched>, now| {
-            !Arc::ptr_eq(fetched, seen) || is_within(fetched.at, now, REFETCH_SECONDS)
-        };
-        self.fetch(transport, uri, now, will_do).await
+        let is_newer = |fetched: &Arc<Fetched>| !Arc::ptr_eq(fetched, seen);
+        let mut fetching = self.fetching.lock().await;
+        if let Some(newer) = self.current.load_full().filter(is_newer) {
+            return Ok(newer);
+        }
+        if fetching.sought_at.is_some_and(|at| is_within(at, now, REFETCH_SECONDS)) {
+            return Ok(Arc::clone(seen));
+        }
+        let fetched = self.fetch(&mut fetching, transport, uri, now).await?;
+        if is_newer(&fetched) {
+            fetching.sought_at = Some(now);
+        }
+        Ok(fetched)
     }
 
+    fn young(&self, now: Timestamp) -> Option<Arc<Fetched>> {
+        self.current.load_full().filter(|fetched| is_within(fetched.at, now, fetched.life))
+    }
+
+    /// Asks, unless that just failed. What was fetched before serves on where nothing newer can be had.
     async fn fetch(
         &self,
+        fetching: &mut Fetching,
         transport: &Transport,
         uri: &str,
         now: Timestamp,
-        will_do: impl Fn(&Arc<Fetched>, Timestamp) -> bool,
     ) -> Result<Arc<Fetched>, ProviderError> {
-        let mut failure = self.fetching.lock().await;
         let current = self.current.load_full();
-        if let Some(fetched) = current.as_ref().filter(|fetched| will_do(fetched, now)) {
-            return Ok(Arc::clone(fetched));
-        }
-        if let Some((_, error)) = failure.as_ref().filter(|(at, _)| is_within(*at, now, FAILURE_SECONDS)) {
+        let failure = fetching.failure.as_ref();
+        if let Some((_, error)) = failure.filter(|(at, _)| is_within(*at, now, FAILURE_SECONDS)) {
             return current.ok_or_else(|| error.clone());
         }
         match transport.get(Endpoint::Keys, uri).await.and_then(|response| read(&response, now)) {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
                 self.current.store(Some(Arc::clone(&fetched)));
-                *failure = None;
+                fetching.failure = None;
                 Ok(fetched)
             }
             Err(error) => {
                 tracing::warn!(%error, "could not fetch the provider's keys");
-                *failure = Some((now, error.clone()));
+                fetching.failure = Some((now, error.clone()));
                 current.ok_or(error)
             }
         }

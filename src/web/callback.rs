@@ -48,10 +48,11 @@ pub(super) async fn callback(
     };
     let name = callback.attempt_name().map(str::to_owned);
     let attempt = name.as_deref().and_then(|name| gateway.sessions.attempt(&headers, name));
+    let attempt = attempt.filter(|attempt| attempt.is_answered_by(&callback));
     let (Some(name), Some(attempt)) = (name, attempt) else { return lost.no_attempt() };
     let back = attempt.return_to(&gateway.site);
     let problem = Problem { back: &back, ..lost };
-    let response = finish(&gateway, attempt, callback, &problem).await;
+    let response = finish(&gateway, attempt, callback, &headers, &problem).await;
     answer::with_cookies(response, [gateway.sessions.end_attempt(&name)])
 }
 
@@ -59,6 +60,7 @@ async fn finish(
     gateway: &Gateway,
     attempt: LoginAttempt,
     callback: Callback,
+    headers: &HeaderMap,
     problem: &Problem<'_>,
 ) -> Response {
     let now = gateway.clock.now();
@@ -80,7 +82,7 @@ async fn finish(
         return problem.no_attempt();
     }
     match identify(gateway, &exchange, now).await {
-        Ok(identity) => admit(gateway, &identity, exchange.return_to(), problem),
+        Ok(identity) => admit(gateway, &identity, headers, exchange.return_to(), problem),
         Err(error) => problem.provider(&error),
     }
 }
@@ -100,7 +102,13 @@ async fn identify(
 }
 
 /// A person whom a rule matches gets a session, under an id that nobody had before; anybody else gets none.
-fn admit(gateway: &Gateway, identity: &Identity, back: &ReturnTo, problem: &Problem<'_>) -> Response {
+fn admit(
+    gateway: &Gateway,
+    identity: &Identity,
+    headers: &HeaderMap,
+    back: &ReturnTo,
+    problem: &Problem<'_>,
+) -> Response {
     let request_id = problem.id.0.as_str();
     let Some(role) = gateway.policy.assign(identity) else {
         tracing::info!(
@@ -119,6 +127,7 @@ fn admit(gateway: &Gateway, identity: &Identity, back: &ReturnTo, problem: &Prob
         );
     };
     let now = gateway.clock.now();
+    gateway.replace(headers, now);
     let session = begin_session(gateway, identity, role, now);
     tracing::info!(
         target: "lamplighter::audit",

@@ -62,11 +62,10 @@ pub(super) async fn login(
         Decision::Deny(Denial::UnknownHost) => {
             answer::redirect(&login_url(&gateway.site, ask.back.target()), None)
         }
-        Decision::Deny(denial) => {
-            answer::not_a_page(Kind::Subresource, StatusCode::FORBIDDEN, denial.reason())
-        }
+        Decision::Deny(denial) => problem.denied(denial),
         Decision::Challenge(_) | Decision::SignOut(_) => {
-            begin(&gateway, &headers, (&problem, ask.switches), now).await
+            let prompt = if ask.switches { Prompt::Login } else { Prompt::AsNeeded };
+            begin(&gateway, &headers, (&problem, prompt), now).await
         }
     }
 }
@@ -118,12 +117,11 @@ async fn go_back(
 async fn begin(
     gateway: &Gateway,
     headers: &HeaderMap,
-    (problem, switches): (&Problem<'_>, bool),
+    (problem, prompt): (&Problem<'_>, Prompt),
     now: Timestamp,
 ) -> Response {
     let secrets = Secrets { state: random::bytes(), nonce: random::bytes(), verifier: random::bytes() };
     let attempt = LoginAttempt::new(secrets, problem.back, now);
-    let prompt = if switches { Prompt::Login } else { Prompt::AsNeeded };
     match gateway.provider.authorize(&attempt, prompt, now).await {
         Ok(url) => answer::redirect(&url, gateway.sessions.begin_attempt(headers, &attempt, now)),
         Err(error) => problem.provider(&error),

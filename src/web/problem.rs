@@ -7,7 +7,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use super::answer;
 use super::pages::{Failure, LoginRestart};
 use super::request_id::RequestId;
-use crate::auth::{CallbackError, LoginError, ReturnTo, Site};
+use crate::auth::{CallbackError, Denial, LoginError, ReturnTo, Site};
 use crate::edge::reply::login_url;
 use crate::k8s::MintError;
 use crate::oidc::{ProviderError, Remedy};
@@ -64,6 +64,17 @@ impl Problem<'_> {
         }
     }
 
+    /// The request may not pass, whoever signs in.
+    pub(super) fn denied(&self, denial: Denial) -> Response {
+        tracing::info!(reason = denial.reason(), request_id = self.id.0, "refused");
+        self.failure(StatusCode::FORBIDDEN, denial.reason(), false, [
+            "This request may not pass",
+            "Your browser sends credentials of its own along (Impersonate-… or X-Remote-…), which would pass for somebody else.",
+            "Turn off the extension, or the proxy, that adds these headers.",
+            "If nothing of yours adds them, tell your administrator, and give them the request id below.",
+        ])
+    }
+
     /// The browser goes back and forth between the check and login.
     pub(super) fn bounced(&self) -> Response {
         tracing::warn!(
@@ -81,7 +92,13 @@ impl Problem<'_> {
 
     /// The callback answers no login attempt of this browser.
     pub(super) fn login(&self, error: &LoginError) -> Response {
-        tracing::info!(%error, reason = error.reason(), request_id = self.id.0, "sign-in could not be finished");
+        let (reason, request_id) = (error.reason(), self.id.0.as_str());
+        match error {
+            LoginError::IssuerMismatch | LoginError::IssuerMissing => {
+                tracing::warn!(%error, reason, request_id, "somebody may be mixing providers up");
+            }
+            _ => tracing::info!(%error, reason, request_id, "sign-in could not be finished"),
+        }
         match error {
             LoginError::Provider(answer) if answer.is_refusal() => {
                 self.restart(error.reason(), "The provider did not sign you in: you or its rules said no.")

@@ -80,7 +80,7 @@ impl<A> Serve<A> {
                         continue;
                     }
                 },
-                _ = shutdown.wait_for(|stop| *stop) => break,
+                () = stop_of(&mut shutdown) => break,
             };
             let patience = Patience { head: self.limits.header_timeout, idle: self.limits.idle_timeout };
             let deadline = Deadline::begin(patience);
@@ -99,6 +99,12 @@ impl<A> Serve<A> {
         drop(self.listener);
         let _ = tokio::time::timeout(self.limits.drain, graceful.shutdown()).await;
     }
+}
+
+/// Done once it is time to stop.
+async fn stop_of(shutdown: &mut watch::Receiver<bool>) {
+    // What it yields is a lock on the channel; kept across an await, it would tie the loop to one thread.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 fn connection<A, F, B>(
@@ -122,7 +128,7 @@ where
         };
         answering.map(|response| Ok::<_, Infallible>(response.map(|body| Told::new(body, deadline))))
     });
-    http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).pipeline_flush(true).serve_connection(heard, service)
+    http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).serve_connection(heard, service)
 }
 
 fn empty<B: Default>(status: StatusCode) -> Response<B> {

@@ -78,14 +78,24 @@ impl AcceptedIdToken {
     /// Adds what the userinfo endpoint says. The ID token's own claims win.
     ///
     /// OpenID Connect Core section 5.3.2: the answer counts only if its `sub` is exactly the ID token's.
-    pub fn merge_userinfo(mut self, userinfo: Map<String, Value>) -> Result<Self, ClaimsError> {
+    pub fn merge_userinfo(mut self, mut userinfo: Map<String, Value>) -> Result<Self, ClaimsError> {
         if text(&userinfo, "sub") != Some(self.subject.as_str()) {
             return Err(ClaimsError::UserinfoSubject);
         }
+        vouch_for_one_address(&mut self.claims, &mut userinfo);
         for (name, value) in userinfo {
             self.claims.entry(name).or_insert(value);
         }
         Ok(self)
+    }
+}
+
+/// `email_verified` speaks of the address beside it: taken over alone, it would vouch for another one.
+fn vouch_for_one_address(claims: &mut Map<String, Value>, userinfo: &mut Map<String, Value>) {
+    match claims.get("email") {
+        None => drop(claims.remove("email_verified")),
+        Some(email) if userinfo.get("email") == Some(email) => {}
+        Some(_) => drop(userinfo.remove("email_verified")),
     }
 }
 
@@ -300,6 +310,27 @@ mod tests {
         let merged = accepted.merge_userinfo(userinfo).unwrap();
         assert_eq!(merged.claims()["iss"], "https://idp/");
         assert_eq!(merged.claims()["groups"], json!(["a"]));
+    }
+
+    #[test]
+    fn an_address_is_verified_by_whoever_names_it() {
+        let merged = |ours: Value, theirs: Value| {
+            let mut claims = good();
+            claims.as_object_mut().unwrap().extend(ours.as_object().unwrap().clone());
+            let mut userinfo = json!({"sub": "s-1"});
+            userinfo.as_object_mut().unwrap().extend(theirs.as_object().unwrap().clone());
+            let accepted = accept_with(&rules(), claims).unwrap();
+            let merged = accepted.merge_userinfo(userinfo.as_object().unwrap().clone()).unwrap();
+            (merged.claims().get("email").cloned(), merged.claims().get("email_verified").cloned())
+        };
+        let a = || Some(json!("a@x"));
+        let verified = |email: &str| json!({"email": email, "email_verified": true});
+        assert_eq!(merged(json!({"email": "a@x"}), verified("b@x")), (a(), None));
+        assert_eq!(merged(json!({"email": "a@x"}), json!({"email_verified": true})), (a(), None));
+        assert_eq!(merged(json!({"email": "a@x"}), verified("a@x")), (a(), Some(json!(true))));
+        assert_eq!(merged(json!({"email_verified": true}), json!({"email": "a@x"})), (a(), None));
+        assert_eq!(merged(json!({}), verified("a@x")), (a(), Some(json!(true))));
+        assert_eq!(merged(verified("a@x"), json!({"email": "b@x"})), (a(), Some(json!(true))));
     }
 
     #[test]

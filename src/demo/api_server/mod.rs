@@ -71,6 +71,8 @@ pub enum TokenFault {
     Hang,
     /// A token that lives this many seconds, whatever was asked.
     Lifetime(i64),
+    /// 201 and a token, in an answer that is otherwise not as Kubernetes types it.
+    Mistyped,
     /// 201 and a TokenRequest without a token.
     NoToken,
     /// A token that is issued this many seconds from now.
@@ -285,8 +287,10 @@ async fn create_token(
     token::fill_in(&mut request["spec"])?;
     let account = token::Account { namespace, name, uid: &uid };
     let mut answer = token::respond(&state.issuer, &account, (request, state.now()), fault);
-    if fault == Some(TokenFault::NoToken) {
-        answer["status"] = json!({"token": "", "expirationTimestamp": null});
+    match fault {
+        Some(TokenFault::Mistyped) => answer["status"]["expirationTimestamp"] = json!(7),
+        Some(TokenFault::NoToken) => answer["status"] = json!({"token": "", "expirationTimestamp": null}),
+        _ => {}
     }
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }

@@ -1,0 +1,92 @@
+//! lamplighter as a process of its own, with everything that it says.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use super::files::Folder;
+use super::{App, CLIENT_SECRET, SITE, until};
+
+/// What its sessions are sealed with.
+pub(crate) const SESSION_KEY: &str = "a session key that is thirty-two bytes long and more";
+
+/// The binary, serving. Killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts to serve with `config`, logging all that `filter` lets through as JSON.
+    pub(crate) async fn serve(config: &Path, filter: &str) -> Self {
+        Self::serve_with(config, filter, &[]).await
+    }
+
+    /// The same, with these environment variables and no others.
+    pub(crate) async fn serve_with(config: &Path, filter: &str, variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lamplighter"))
+            .args(["serve", "--log-format", "json", "--log", filter, "--config"])
+            .arg(config)
+            .env_clear()
+            .envs(variables.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        });
+        let process = Self { child, said };
+        until("lamplighter is ready", || process.said().contains("lamplighter is ready")).await;
+        process
+    }
+
+    /// Everything that it said so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Where the listener `name` listens.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        let said = self.said();
+        let line = said.lines().find(|line| line.contains("lamplighter is ready")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line[name].as_str().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The configuration file of a lamplighter between the provider and the API server of `parts`.
+pub(crate) fn configure(folder: &Folder, parts: &App) -> PathBuf {
+    let secret = folder.write("client-secret", &format!("{CLIENT_SECRET}\n"));
+    let key = folder.write("session-key", SESSION_KEY);
+    let kubeconfig = folder.write("kubeconfig", &parts.api_server.kubeconfig());
+    let (secret, key, kubeconfig) = (secret.display(), key.display(), kubeconfig.display());
+    let issuer = parts.provider.issuer();
+    let text = format!(
+        "site: {SITE}
+oidc: {{ issuer: '{issuer}', clientId: lamplighter, clientSecretFile: '{secret}' }}
+session: {{ ttl: 8h, keyFiles: ['{key}'] }}
+roles:
+- name: admin
+  match: {{ groups: [k8s-admins] }}
+  serviceAccount: headlamp/admin
+  tokenTtl: 15m
+kubernetes: {{ kubeconfig: '{kubeconfig}' }}
+listen: {{ public: '127.0.0.1:0', authz: '127.0.0.1:0', admin: '127.0.0.1:0' }}
+"
+    );
+    folder.write("config.yaml", &text)
+}
