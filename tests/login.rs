@@ -317,11 +317,18 @@ async fn the_fourth_trip_from_the_check_within_a_minute_ends_the_loop() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_replaces_the_host_ends_at_a_page_and_not_in_a_loop() {
+    let app = App::start().await;
+    let page = app.browser().request_at("backend.internal", &format!("{LOGIN}&moved=1")).await;
+    assert_eq!(page.refusal(), (421, "unknown-host"));
+}
+
+#[tokio::test]
 async fn at_another_host_login_leads_to_the_sites_own() {
     let app = App::start().await;
     for host in ["evil.example", "headlamp.example.com.evil.example", "127.0.0.1"] {
         let page = app.browser().request_at(host, LOGIN).await;
-        assert_eq!(page.location(), format!("{SITE}/lamplighter/login?rd=/c/main"), "{host}");
+        assert_eq!(page.location(), format!("{SITE}/lamplighter/login?rd=/c/main&moved=1"), "{host}");
         assert!(page.set_cookies().is_empty());
     }
     for host in ["HEADLAMP.example.com", "headlamp.example.com:443", "headlamp.example.com:8443"] {

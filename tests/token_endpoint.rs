@@ -66,7 +66,7 @@ async fn cb_20_each_failure_of_the_token_endpoint_is_told_apart() {
         |status, error: &str| Reply::text(status, "application/json", format!(r#"{{"error":"{error}"}}"#));
     let table = [
         (Reply::redirect("https://evil.example/"), (502, "provider-misconfigured")),
-        (refusal(400, "invalid_grant"), (403, "provider-refused")),
+        (refusal(400, "invalid_grant"), (400, "code-refused")),
         (refusal(401, "invalid_client"), (502, "provider-refused")),
         (refusal(400, "<script>"), (502, "provider-refused")),
         (Reply::status(429), (503, "provider-unreachable")),

@@ -30,7 +30,7 @@ pub struct Listen {
     pub authz: SocketAddr,
     /// For kubelet and Prometheus.
     pub admin: SocketAddr,
-    /// Who may say for whom a request is.
+    /// From where an ingress may ask.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct RawListen {
     #[serde(default = "admin")]
     #[schemars(extend("x-form" = "an address and port, such as `0.0.0.0:9090`"))]
     admin: String,
-    /// Networks whose `X-Forwarded-For` is believed.
+    /// Networks from which an ingress may ask the authz listener. Nobody else is answered there.
     #[serde(default = "trusted_proxies")]
     #[schemars(extend("x-form" = "a list of networks, such as `10.0.0.0/8`"))]
     trusted_proxies: Vec<String>,

@@ -40,7 +40,7 @@ pub(super) struct RawConfig {
     /// The API server that issues tokens. Nothing set: that of the cluster lamplighter runs in.
     #[serde(default)]
     kubernetes: RawKubernetes,
-    /// Where lamplighter listens, and whom it believes about the client's address.
+    /// Where lamplighter listens, and whom it answers.
     #[serde(default)]
     listen: RawListen,
     /// What several replicas share. Nothing set: each replica knows only of its own sign-outs.

@@ -111,6 +111,7 @@ impl ProviderError {
             Self::Claims(ClaimsError::ReservedName) => "reserved-name",
             Self::Claims(_) | Self::Signature(_) => "id-token-rejected",
             Self::Unavailable(..) | Self::Unreachable { .. } => "provider-unreachable",
+            Self::Refused(Endpoint::Token, code) if code == "invalid_grant" => "code-refused",
             Self::Refused(..) => "provider-refused",
             Self::InsecureEndpoint(_)
             | Self::IssuerMismatch { .. }

@@ -72,7 +72,7 @@ impl Provider {
             .set_pkce_verifier(PkceCodeVerifier::new(exchange.verifier()))
             .request_async(&endpoint)
             .await
-            .map_err(token_error)
+            .map_err(|error| token_error(error, outside.get().is_some()))
     }
 
     /// Checks the signature, with newer keys if the token names one that is not known.
@@ -163,17 +163,22 @@ fn screen(
     }
     let malformed = |what| ProviderError::Malformed(Endpoint::Token, what);
     let answer = parse_strict(response.body()).ok_or(malformed("it is no JSON object"))?;
+    if ["access_token", "token_type"].iter().any(|name| !answer.get(*name).is_some_and(Value::is_string)) {
+        return Err(malformed("it is no token response"));
+    }
     let id_token = answer.get("id_token").and_then(Value::as_str).ok_or(malformed("it holds no ID token"))?;
     let _ = outside.set(UnverifiedIdToken::parse(id_token, allowed)?);
     Ok(())
 }
 
-fn token_error(error: TokenError) -> ProviderError {
+/// `has_id_token`: the answer is JSON with an ID token of a good form, so what cannot be read is its claims.
+fn token_error(error: TokenError, has_id_token: bool) -> ProviderError {
     match error {
         RequestTokenError::Request(error) => error,
         RequestTokenError::ServerResponse(answer) => {
             ProviderError::Refused(Endpoint::Token, plain_code(answer.error().as_ref()))
         }
+        RequestTokenError::Parse(..) if has_id_token => ProviderError::Claims(ClaimsError::Unreadable),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             ProviderError::Malformed(Endpoint::Token, "it is no token response")
         }

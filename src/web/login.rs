@@ -25,6 +25,8 @@ struct Ask {
     back: ReturnTo,
     /// The person clicked "sign in" after they had signed out.
     resumes: bool,
+    /// The browser was sent here from another host.
+    was_moved: bool,
     /// The person wants to be somebody else at the provider.
     switches: bool,
 }
@@ -60,7 +62,10 @@ pub(super) async fn login(
             answer::page(StatusCode::OK, &signed_out(&gateway, &ask.back))
         }
         Decision::Deny(Denial::UnknownHost) => {
-            answer::redirect(&login_url(&gateway.site, ask.back.target()), None)
+            if ask.was_moved {
+                return problem.host_rewritten();
+            }
+            answer::redirect(&format!("{}&moved=1", login_url(&gateway.site, ask.back.target())), None)
         }
         Decision::Deny(denial) => problem.denied(denial),
         Decision::Challenge(_) | Decision::SignOut(_) => {
@@ -81,6 +86,7 @@ impl Ask {
         let back = single("rd").and_then(|target| ReturnTo::parse(&target, &gateway.site).ok());
         Self {
             back: back.unwrap_or_else(|| ReturnTo::home(&gateway.site)),
+            was_moved: single("moved").is_some_and(|value| value == "1"),
             resumes: single("resume").is_some_and(|value| value == "1"),
             switches: single("switch").is_some_and(|value| value == "1"),
         }

@@ -90,6 +90,25 @@ impl Problem<'_> {
         ])
     }
 
+    /// The browser was sent to the site's own host, and seems to be elsewhere still.
+    pub(super) fn host_rewritten(&self) -> Response {
+        tracing::warn!(
+            request_id = self.id.0,
+            "the Host header names another site after the browser was sent to ours: does a proxy in between replace it?"
+        );
+        self.failure(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown-host",
+            false,
+            [
+                "This is not the site that you were sent to",
+                "Something between your browser and lamplighter replaces the name of the site.",
+                "Tell your administrator: the proxy in front of lamplighter has to pass the Host header on.",
+                "Opening the site by its own address may help meanwhile.",
+            ],
+        )
+    }
+
     /// The callback answers no login attempt of this browser.
     pub(super) fn login(&self, error: &LoginError) -> Response {
         let (reason, request_id) = (error.reason(), self.id.0.as_str());

@@ -63,6 +63,9 @@ pub enum ClaimsError {
     /// `nbf` is in the future.
     #[error("the ID token is not valid yet")]
     NotYetValid,
+    /// A claim is absent, or of another type than the specification says.
+    #[error("the ID token, or the answer beside it, lacks a claim or has one of the wrong type")]
+    Unreadable,
     /// A name that Kubernetes keeps for itself.
     #[error("the provider gives the person a name or group that begins with `system:`")]
     ReservedName,
