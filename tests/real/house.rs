@@ -1,0 +1,238 @@
+//! A site of a test's own: a namespace, lamplighter, a UI, and the ingress in front of them.
+
+use std::net::{IpAddr, UdpSocket};
+use std::path::PathBuf;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::Namespace;
+use crate::process::{Folder, Lamplighter};
+use crate::rig::{Provider, Rig};
+use crate::upstream::Upstream;
+use crate::visitor::{Ask, Page, Visitor};
+use crate::wait;
+
+/// The manifests that the documentation shows.
+const EXAMPLE: &str = include_str!("../../docs/examples/ingress-nginx.yaml");
+
+/// What differs between houses.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Who signs people in.
+    pub(crate) provider: Provider,
+    /// The issuer that lamplighter is told, where it is not the provider's.
+    pub(crate) issuer: Option<String>,
+    /// Whose tokens the role `viewer` gives.
+    pub(crate) viewer: &'static str,
+    /// Whether the ingress leads to it.
+    pub(crate) is_public: bool,
+    /// Whether `/clusters/` leads to the cluster's own API, as with Headlamp.
+    pub(crate) has_api: bool,
+}
+
+/// A site, with everything that belongs to it.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) rig: Rig,
+    pub(crate) site: String,
+    pub(crate) host: String,
+    pub(crate) lamplighter: Lamplighter,
+    pub(crate) upstream: Upstream,
+    pub(crate) folder: Folder,
+    pub(crate) namespace: Namespace,
+}
+
+impl Plan {
+    /// The usual: the provider as the specifications have it, behind the ingress.
+    pub(crate) fn usual(rig: &Rig) -> Self {
+        Self {
+            provider: rig.providers.plain.clone(),
+            issuer: None,
+            viewer: "viewer",
+            is_public: true,
+            has_api: false,
+        }
+    }
+
+    /// The same, with the cluster's API behind `/clusters/`.
+    pub(crate) fn with_api(rig: &Rig) -> Self {
+        Self { has_api: true, ..Self::usual(rig) }
+    }
+}
+
+impl House {
+    /// Builds one, and waits until it answers.
+    pub(crate) async fn build(rig: &Rig, purpose: &str, plan: Plan) -> Self {
+        Self::build_at(rig, purpose, plan, rig.https_port()).await
+    }
+
+    /// Builds one that people open at `port`.
+    pub(crate) async fn build_at(rig: &Rig, purpose: &str, plan: Plan, port: u16) -> Self {
+        let namespace = Namespace::new(rig, purpose);
+        let folder = Folder::new(&namespace.name);
+        let host = format!("{}.rig.test", namespace.name);
+        let site = format!("https://{host}:{port}");
+        let client = register(rig, &plan.provider, &site).await;
+        // The Role has to be there before lamplighter's first question; the Ingresses may come with it.
+        namespace.apply(&example(&namespace.name, &host, port, plan.is_public));
+        let config = configuration(&plan, &site, &namespace, &client.0);
+        let config = write_configuration(rig, &namespace, &folder, &client.1, &config);
+        let lamplighter = Lamplighter::start(&folder, &config);
+        let upstream = Upstream::start(rig.node_address).await;
+        let house = Self { rig: rig.clone(), site, host, lamplighter, upstream, folder, namespace };
+        if plan.is_public {
+            house.open(plan.has_api).await;
+        }
+        house
+    }
+
+    /// A browser that nobody used yet.
+    pub(crate) fn visitor(&self) -> Visitor {
+        Visitor::new(&self.rig, &self.site)
+    }
+
+    /// A browser in which `login` has signed in, and the page where that led.
+    pub(crate) async fn signed_in(&self, login: &str) -> (Visitor, Page) {
+        let mut visitor = self.visitor();
+        let page = visitor.sign_in("/c/main/pods?namespace=a%2Fb", login).await;
+        (visitor, page)
+    }
+
+    /// Makes the Services lead to lamplighter and the UI, and waits for the ingress.
+    async fn open(&self, has_api: bool) {
+        let (public, authz) = (self.lamplighter.public.port(), self.lamplighter.authz.port());
+        self.lead("lamplighter", &[("public", 8080, public), ("authz", 8081, authz)]);
+        self.lead("headlamp", &[("http", 80, self.upstream.address.port())]);
+        let pair = [&self.rig.tls_cert, &self.rig.tls_key].map(|path| path.display().to_string());
+        let pair = [format!("--cert={}", pair[0]), format!("--key={}", pair[1])];
+        self.namespace.kubectl(&["create", "secret", "tls", "headlamp-tls", &pair[0], &pair[1]]);
+        if has_api {
+            self.namespace.apply(&std::fs::read_to_string(&self.rig.ui).expect("the UI's manifest").replace(
+                "kind: Service\nmetadata: {name: headlamp}",
+                "kind: Service\nmetadata: {name: api}",
+            ));
+            self.namespace.apply(&api_ingress(&self.namespace.name, &self.host, self.rig.https_port()));
+            self.namespace.wait_for_deployment("headlamp");
+        }
+        self.wait_for_ingress(has_api).await;
+    }
+
+    /// Waits until the ingress has led to the site a few times: while it reloads, its old workers answer too.
+    async fn wait_for_ingress(&self, has_api: bool) {
+        let targets: &[&str] = if has_api { &["/", "/clusters/main/api"] } else { &["/"] };
+        let mut in_a_row = 0;
+        wait::until_async("the ingress leads to the site", async || {
+            for target in targets {
+                let page = self.visitor().follow(Ask::script(Method::GET, target)).await;
+                let answer = (page.trail.as_slice(), page.reason());
+                if answer != ([302, 401].as_slice(), "no-session") {
+                    in_a_row = 0;
+                    return Err(format!("{answer:?} {target}"));
+                }
+            }
+            in_a_row += 1;
+            if in_a_row == 5 { Ok(()) } else { Err("it does".to_owned()) }
+        })
+        .await;
+    }
+
+    /// A Service whose ports lead to this machine.
+    fn lead(&self, service: &str, ports: &[(&str, u16, u16)]) {
+        let outer = |&(name, port, target)| json!({"name": name, "port": port, "targetPort": target});
+        let outer: Vec<Value> = ports.iter().map(outer).collect();
+        let inner: Vec<Value> = ports.iter().map(|(name, _, port)| json!({"name": name, "port": port})).collect();
+        let manifest = self.namespace.fill(include_str!("manifests/endpoints.yaml"));
+        let manifest = manifest.replace("SERVICE", service).replace("PORTS", &Value::from(outer).to_string());
+        let manifest = manifest.replace("TARGETS", &Value::from(inner).to_string());
+        self.namespace.apply(&manifest.replace("ADDRESS", &self.rig.node_address.to_string()));
+    }
+}
+
+/// The documentation's manifests, for this namespace and host; without its Ingresses where nobody needs them.
+fn example(namespace: &str, host: &str, port: u16, is_public: bool) -> String {
+    let kept: Vec<&str> =
+        EXAMPLE.split("\n---\n").filter(|part| is_public || !part.contains("kind: Ingress")).collect();
+    kept.join("\n---\n")
+        .replace("namespace: headlamp", &format!("namespace: {namespace}"))
+        .replace("lamplighter.headlamp.svc", &format!("lamplighter.{namespace}.svc"))
+        .replace("headlamp.example.com", host)
+        .replace("https://$host/", &format!("https://$host:{port}/"))
+}
+
+/// The Ingress of the documentation's UI once more, for a path of its own.
+fn api_ingress(namespace: &str, host: &str, port: u16) -> String {
+    let ui = EXAMPLE.split("\n---\n").find(|part| part.contains("auth-url")).expect("an Ingress with auth-url");
+    example(namespace, host, port, true)
+        .split("\n---\n")
+        .find(|part| part.contains("auth-url"))
+        .map(|part| part.replace("name: headlamp\n", "name: api\n").replace("path: /\n", "path: /clusters/\n"))
+        .map(|part| part.replace("service: {name: headlamp,", "service: {name: api,"))
+        .unwrap_or_else(|| panic!("no Ingress in {ui}"))
+}
+
+/// Seals the sessions of a test.
+pub(crate) const SESSION_KEY: &str = "a key that only tests know, and long enough";
+
+/// Registers a client for the site: its id and its secret.
+pub(crate) async fn register(rig: &Rig, provider: &Provider, site: &str) -> (String, String) {
+    let metadata = json!({
+        "client_name": "lamplighter", "redirect_uris": [format!("{site}/lamplighter/callback")],
+        "post_logout_redirect_uris": [format!("{site}/lamplighter/signed-out")],
+        "token_endpoint_auth_method": "client_secret_basic",
+    });
+    let mut visitor = Visitor::new(rig, site);
+    let ask = Ask::script(Method::POST, &provider.registration).json(&metadata.to_string());
+    let page = visitor.ask(ask).await;
+    assert_eq!(page.trail, [201], "{}", page.body);
+    let client = page.json();
+    let text = |name: &str| client[name].as_str().expect("a client has it").to_owned();
+    (text("client_id"), text("client_secret"))
+}
+
+/// lamplighter's configuration, but for where its files are, where it listens and how it reaches the API server.
+pub(crate) fn configuration(plan: &Plan, site: &str, namespace: &Namespace, client_id: &str) -> String {
+    let is_authentik = plan.provider.issuer.contains("/application/o/");
+    namespace
+        .fill(include_str!("manifests/config.yaml"))
+        .replace("SITE", site)
+        .replace("ISSUER", plan.issuer.as_ref().unwrap_or(&plan.provider.issuer))
+        .replace("PRESET", if is_authentik { "authentik" } else { "generic" })
+        .replace("CLIENT_ID", client_id)
+        .replace("VIEWER", plan.viewer)
+}
+
+/// Writes the configuration of a lamplighter on this machine, and what it names.
+fn write_configuration(rig: &Rig, namespace: &Namespace, folder: &Folder, secret: &str, config: &str) -> PathBuf {
+    folder.write("client-secret", secret);
+    folder.write("session-key", SESSION_KEY);
+    folder.write("ca.crt", &std::fs::read_to_string(&rig.ca).expect("the rig's CA can be read"));
+    let kubeconfig = folder.write("kubeconfig", &kubeconfig(rig, &namespace.token_of("lamplighter")));
+    let config = config
+        .replace("FOLDER", &folder.0.display().to_string())
+        .replace("KUBERNETES", &format!("{{kubeconfig: {}}}", kubeconfig.display()))
+        .replace("LISTEN", &rig.node_address.to_string())
+        .replace("TRUSTED", &format!("[{}, {}]", rig.node_address, own_address()));
+    let any = ["PUBLIC_PORT", "AUTHZ_PORT", "ADMIN_PORT"];
+    folder.write("config.yaml", &any.iter().fold(config, |config, port| config.replace(port, "0")))
+}
+
+/// From where this machine, so also the ingress on it, reaches Services.
+fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    socket.connect("10.96.0.10:53").expect("a route to Services");
+    socket.local_addr().expect("a socket has an address").ip()
+}
+
+/// A kubeconfig with nothing but `token`.
+fn kubeconfig(rig: &Rig, token: &str) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "rig",
+        "clusters": [{"name": "rig", "cluster": {
+            "server": rig.api_server, "certificate-authority": rig.api_server_ca,
+        }}],
+        "users": [{"name": "lamplighter", "user": {"token": token}}],
+        "contexts": [{"name": "rig", "context": {"cluster": "rig", "user": "lamplighter"}}],
+    })
+    .to_string()
+}
