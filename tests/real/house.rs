@@ -1,6 +1,6 @@
 //! A site of a test's own: a namespace, lamplighter, a UI, and the ingress in front of them.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 
 use http::Method;
@@ -150,7 +150,7 @@ impl House {
 }
 
 /// The documentation's manifests, for this namespace and host; without its Ingresses where nobody needs them.
-fn example(namespace: &str, host: &str, port: u16, is_public: bool) -> String {
+pub(crate) fn example(namespace: &str, host: &str, port: u16, is_public: bool) -> String {
     let kept: Vec<&str> =
         EXAMPLE.split("\n---\n").filter(|part| is_public || !part.contains("kind: Ingress")).collect();
     kept.join("\n---\n")
@@ -212,16 +212,23 @@ fn write_configuration(rig: &Rig, namespace: &Namespace, folder: &Folder, secret
         .replace("FOLDER", &folder.0.display().to_string())
         .replace("KUBERNETES", &format!("{{kubeconfig: {}}}", kubeconfig.display()))
         .replace("LISTEN", &rig.node_address.to_string())
-        .replace("TRUSTED", &format!("[{}, {}]", rig.node_address, own_address()));
+        .replace("TRUSTED", &own_addresses(rig));
     let any = ["PUBLIC_PORT", "AUTHZ_PORT", "ADMIN_PORT"];
     folder.write("config.yaml", &any.iter().fold(config, |config, port| config.replace(port, "0")))
 }
 
-/// From where this machine, so also the ingress on it, reaches Services.
-fn own_address() -> IpAddr {
+/// Asks the check at `authz` about opening `url` with `cookies`, as an ingress does.
+pub(crate) async fn check(authz: &str, url: &str, cookies: &str) -> reqwest::Response {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+    let question = client.get(authz).header("x-original-method", "GET").header("x-original-url", url);
+    question.header("cookie", cookies).send().await.expect("an answer")
+}
+
+/// The addresses from which this machine, so also the ingress on it, reaches pods and Services; as a YAML list.
+pub(crate) fn own_addresses(rig: &Rig) -> String {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     socket.connect("10.96.0.10:53").expect("a route to Services");
-    socket.local_addr().expect("a socket has an address").ip()
+    format!("[{}, {}]", rig.node_address, socket.local_addr().expect("a socket has an address").ip())
 }
 
 /// A kubeconfig with nothing but `token`.

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Parts;
-use crate::house::{House, Plan};
+use crate::house::{self, House, Plan};
 use crate::ingress_nginx::claims;
 use crate::rig::Rig;
 use crate::visitor::Visitor;
@@ -25,7 +25,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
 }
 
 /// A house that the test itself asks, in place of an ingress.
-async fn house(rig: &Rig, purpose: &str) -> House {
+async fn build(rig: &Rig, purpose: &str) -> House {
     House::build(rig, purpose, Plan { is_public: false, ..Plan::usual(rig) }).await
 }
 
@@ -40,13 +40,8 @@ async fn fresh_session(house: &House, login: &str) -> Visitor {
 
 /// Asks the check as an ingress does: what the upstream would get as `Authorization`.
 async fn check(house: &House, cookies: &str) -> String {
-    let request = reqwest::Client::builder().no_proxy().build().unwrap();
-    let request = request
-        .get(format!("http://{}/authz/auth-request", house.lamplighter.authz))
-        .header("x-original-method", "GET")
-        .header("x-original-url", format!("{}{TARGET}", house.site))
-        .header("cookie", cookies);
-    let answer = request.send().await.unwrap();
+    let authz = format!("http://{}/authz/auth-request", house.lamplighter.authz);
+    let answer = house::check(&authz, &format!("{}{TARGET}", house.site), cookies).await;
     assert_eq!(answer.status(), 200);
     answer.headers()["authorization"].to_str().unwrap().to_owned()
 }
@@ -69,7 +64,7 @@ fn refusal(output: &Output) -> String {
 }
 
 async fn whoami(rig: Rig) {
-    let house = house(&rig, "whoami").await;
+    let house = build(&rig, "whoami").await;
     let victor = fresh_session(&house, "victor").await;
     let authorization = check(&house, &victor.cookies()).await;
     let output = house.namespace.kubectl_as(bearer(&authorization), &["auth", "whoami", "-o", "json"]);
@@ -82,7 +77,7 @@ async fn whoami(rig: Rig) {
 }
 
 async fn lifetime(rig: Rig) {
-    let house = house(&rig, "life").await;
+    let house = build(&rig, "life").await;
     for (login, seconds) in [("victor", 600), ("alice", 900)] {
         let visitor = fresh_session(&house, login).await;
         let claims = claims(&check(&house, &visitor.cookies()).await);
@@ -91,7 +86,7 @@ async fn lifetime(rig: Rig) {
 }
 
 async fn joined(rig: Rig) {
-    let house = house(&rig, "audit").await;
+    let house = build(&rig, "audit").await;
     let victor = fresh_session(&house, "victor").await;
     let authorization = check(&house, &victor.cookies()).await;
     let pods = ["get", "--raw", "/api/v1/namespaces/default/pods"];
@@ -114,7 +109,7 @@ async fn joined(rig: Rig) {
 }
 
 async fn least_privilege(rig: Rig) {
-    let house = house(&rig, "least").await;
+    let house = build(&rig, "least").await;
     let token = house.namespace.token_of("lamplighter");
     let can = |arguments: &[&str]| house.namespace.kubectl_as(&token, arguments);
     for account in ["admin", "viewer"] {
@@ -134,7 +129,7 @@ async fn least_privilege(rig: Rig) {
 }
 
 async fn single_flight(rig: Rig) {
-    let house = house(&rig, "flight").await;
+    let house = build(&rig, "flight").await;
     let victor = fresh_session(&house, "victor").await;
     let cookies = victor.cookies();
     let mut checks = tokio::task::JoinSet::new();
