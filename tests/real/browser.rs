@@ -1,3 +1,59 @@
+//! The product in a real browser: Chromium, through the real ingress-nginx.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
 use libtest_mimic::Trial;
-use crate::Parts;
-pub(crate) fn tests(_: &Parts) -> Vec<Trial> { vec![] }
+use serde_json::json;
+
+use crate::house::{House, Plan};
+use crate::rig::{self, Rig};
+use crate::{Parts, test_with};
+
+pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
+    let headlamp = parts.0.clone().and_then(|rig| Ok((rig, rig::headlamp()?)));
+    vec![
+        parts.test("browser::a_viewer_signs_in_looks_and_changes_nothing", sign_in),
+        parts.test("browser::who_has_no_role_is_told_so_and_comes_back_as_another", denied),
+        parts.test("browser::signing_out_ends_every_tab", sign_out),
+        test_with("browser::headlamp_itself_asks_for_no_token", headlamp, headlamp_itself),
+    ]
+}
+
+/// Plays a scenario of `tests/real/browser` at `site`.
+pub(crate) fn play(rig: &Rig, scenario: &str, site: &str, namespace: &str) {
+    let told = json!({
+        "address": rig.node_address, "artifacts": rig::artifacts(), "chromium": rig.chromium, "namespace": namespace,
+        "nodeModules": rig.node_modules, "site": site, "tlsKeyHash": rig.tls_key_hash,
+    });
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/browser").join(scenario);
+    let output = Command::new("node").arg(script).arg(told.to_string()).output().expect("node runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{scenario}: {said}");
+}
+
+fn play_in(house: &House, scenario: &str) {
+    play(&house.rig, scenario, &house.site, &house.namespace.name);
+}
+
+async fn sign_in(rig: Rig) {
+    let provider = rig.providers.authentik.clone();
+    let house = House::build(&rig, "chromium", Plan { provider, ..Plan::with_api(&rig) }).await;
+    play_in(&house, "sign_in.mjs");
+}
+
+async fn denied(rig: Rig) {
+    let house = House::build(&rig, "chromium", Plan::usual(&rig)).await;
+    play_in(&house, "denied.mjs");
+}
+
+async fn sign_out(rig: Rig) {
+    let house = House::build(&rig, "chromium", Plan::usual(&rig)).await;
+    play_in(&house, "sign_out.mjs");
+}
+
+async fn headlamp_itself((rig, address): (Rig, SocketAddr)) {
+    let house = House::build(&rig, "headlamp", Plan { ui: Some(address), ..Plan::usual(&rig) }).await;
+    play_in(&house, "headlamp.mjs");
+}

@@ -1,6 +1,6 @@
 //! A site of a test's own: a namespace, lamplighter, a UI, and the ingress in front of them.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
 use http::Method;
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) is_public: bool,
     /// Whether `/clusters/` leads to the cluster's own API, as with Headlamp.
     pub(crate) has_api: bool,
+    /// The UI, where it is not the one that shows what reached it.
+    pub(crate) ui: Option<SocketAddr>,
 }
 
 /// A site, with everything that belongs to it.
@@ -52,6 +54,7 @@ impl Plan {
             viewer: "viewer",
             is_public: true,
             has_api: false,
+            ui: None,
         }
     }
 
@@ -82,7 +85,7 @@ impl House {
         let upstream = Upstream::start(rig.node_address).await;
         let house = Self { rig: rig.clone(), site, host, lamplighter, upstream, folder, namespace };
         if plan.is_public {
-            house.open(plan.has_api).await;
+            house.open(&plan).await;
         }
         house
     }
@@ -100,14 +103,15 @@ impl House {
     }
 
     /// Makes the Services lead to lamplighter and the UI, and waits for the ingress.
-    async fn open(&self, has_api: bool) {
+    async fn open(&self, plan: &Plan) {
         let (public, authz) = (self.lamplighter.public.port(), self.lamplighter.authz.port());
-        self.lead("lamplighter", &[("public", 8080, public), ("authz", 8081, authz)]);
-        self.lead("headlamp", &[("http", 80, self.upstream.address.port())]);
+        self.lead("lamplighter", self.rig.node_address, &[("public", 8080, public), ("authz", 8081, authz)]);
+        let ui = plan.ui.unwrap_or(self.upstream.address);
+        self.lead("headlamp", ui.ip(), &[("http", 80, ui.port())]);
         let pair = [&self.rig.tls_cert, &self.rig.tls_key].map(|path| path.display().to_string());
         let pair = [format!("--cert={}", pair[0]), format!("--key={}", pair[1])];
         self.namespace.kubectl(&["create", "secret", "tls", "headlamp-tls", &pair[0], &pair[1]]);
-        if has_api {
+        if plan.has_api {
             self.namespace.apply(&std::fs::read_to_string(&self.rig.ui).expect("the UI's manifest").replace(
                 "kind: Service\nmetadata: {name: headlamp}",
                 "kind: Service\nmetadata: {name: api}",
@@ -115,7 +119,7 @@ impl House {
             self.namespace.apply(&api_ingress(&self.namespace.name, &self.host, self.rig.https_port()));
             self.namespace.wait_for_deployment("headlamp");
         }
-        self.wait_for_ingress(has_api).await;
+        self.wait_for_ingress(plan.has_api).await;
     }
 
     /// Waits until the ingress has led to the site a few times: while it reloads, its old workers answer too.
@@ -137,15 +141,15 @@ impl House {
         .await;
     }
 
-    /// A Service whose ports lead to this machine.
-    fn lead(&self, service: &str, ports: &[(&str, u16, u16)]) {
+    /// A Service whose ports lead to `address`.
+    fn lead(&self, service: &str, address: IpAddr, ports: &[(&str, u16, u16)]) {
         let outer = |&(name, port, target)| json!({"name": name, "port": port, "targetPort": target});
         let outer: Vec<Value> = ports.iter().map(outer).collect();
         let inner: Vec<Value> = ports.iter().map(|(name, _, port)| json!({"name": name, "port": port})).collect();
         let manifest = self.namespace.fill(include_str!("manifests/endpoints.yaml"));
         let manifest = manifest.replace("SERVICE", service).replace("PORTS", &Value::from(outer).to_string());
         let manifest = manifest.replace("TARGETS", &Value::from(inner).to_string());
-        self.namespace.apply(&manifest.replace("ADDRESS", &self.rig.node_address.to_string()));
+        self.namespace.apply(&manifest.replace("ADDRESS", &address.to_string()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the rig's parts are: `tests/rig/rig up` writes it down.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -71,10 +71,14 @@ impl Rig {
     }
 }
 
-/// Headlamp itself, where somebody has one: its address.
+/// Headlamp itself, for this cluster, where somebody runs one: `http://ADDRESS:PORT` in `HEADLAMP_URL`.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment where Headlamp is")]
-pub(crate) fn headlamp_url() -> Option<String> {
-    std::env::var("HEADLAMP_URL").ok().filter(|url| !url.is_empty())
+pub(crate) fn headlamp() -> Result<SocketAddr, String> {
+    let url = std::env::var("HEADLAMP_URL").map_err(|_| {
+        "Headlamp is in no package registry: run one for the rig's cluster, and name it by HEADLAMP_URL=http://ADDRESS:PORT"
+    })?;
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    address.parse().map_err(|error| format!("HEADLAMP_URL is not http://ADDRESS:PORT: {url} ({error})"))
 }
 
 /// Whether a missing part is a failure, as `make test` has it.
