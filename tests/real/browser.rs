@@ -16,17 +16,21 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
         parts.test("browser::a_viewer_signs_in_looks_and_changes_nothing", sign_in),
         parts.test("browser::who_has_no_role_is_told_so_and_comes_back_as_another", denied),
+        parts.test("browser::what_failed_is_named_on_a_page", failures),
         parts.test("browser::signing_out_ends_every_tab", sign_out),
         test_with("browser::headlamp_itself_asks_for_no_token", headlamp, headlamp_itself),
     ]
 }
 
-/// Plays a scenario of `tests/real/browser` at `site`.
-pub(crate) fn play(rig: &Rig, scenario: &str, site: &str, namespace: &str) {
-    let told = json!({
-        "address": rig.node_address, "artifacts": rig::artifacts(), "chromium": rig.chromium, "namespace": namespace,
+/// Plays a scenario of `tests/real/browser`, which is told `more` beside where everything is.
+pub(crate) fn play(rig: &Rig, scenario: &str, site: &str, more: &[(&str, &str)]) {
+    let mut told = json!({
+        "address": rig.node_address, "artifacts": rig::artifacts(), "chromium": rig.chromium,
         "nodeModules": rig.node_modules, "site": site, "tlsKeyHash": rig.tls_key_hash,
     });
+    for (name, value) in more {
+        told[name] = (*value).into();
+    }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/browser").join(scenario);
     let output = Command::new("node").arg(script).arg(told.to_string()).output().expect("node runs");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -34,7 +38,7 @@ pub(crate) fn play(rig: &Rig, scenario: &str, site: &str, namespace: &str) {
 }
 
 fn play_in(house: &House, scenario: &str) {
-    play(&house.rig, scenario, &house.site, &house.namespace.name);
+    play(&house.rig, scenario, &house.site, &[("namespace", &house.namespace.name)]);
 }
 
 async fn sign_in(rig: Rig) {
@@ -46,6 +50,17 @@ async fn sign_in(rig: Rig) {
 async fn denied(rig: Rig) {
     let house = House::build(&rig, "chromium", Plan::usual(&rig)).await;
     play_in(&house, "denied.mjs");
+}
+
+async fn failures(rig: Rig) {
+    let issuer = Some("https://auth.rig.test:9/".to_owned());
+    for (name, heading, plan) in [
+        ("provider", "The identity provider does not answer", Plan { issuer, ..Plan::usual(&rig) }),
+        ("token", "There is no token for you", Plan { viewer: "stranger", ..Plan::usual(&rig) }),
+    ] {
+        let house = House::build(&rig, "chromium", plan).await;
+        play(&rig, "failures.mjs", &house.site, &[("name", name), ("expected", heading)]);
+    }
 }
 
 async fn sign_out(rig: Rig) {

@@ -21,5 +21,5 @@ async fn demo(rig: Rig) {
         let line = log.lines().find_map(|line| line.strip_prefix("lamplighter's demo is open at "))?;
         log.contains("Ctrl-C").then(|| line.to_owned())
     });
-    browser::play(&rig, "demo.mjs", &site, "headlamp");
+    browser::play(&rig, "demo.mjs", &site, &[]);
 }

@@ -122,21 +122,24 @@ impl House {
         self.wait_for_ingress(plan.has_api).await;
     }
 
-    /// Waits until the ingress has led to the site a few times: while it reloads, its old workers answer too.
+    /// Waits until the ingress leads to the site, and to the API.
     async fn wait_for_ingress(&self, has_api: bool) {
-        let targets: &[&str] = if has_api { &["/", "/clusters/main/api"] } else { &["/"] };
+        self.wait_for(self.visitor(), "/", |page| page.trail == [302, 401] && page.reason() == "no-session")
+            .await;
+        if has_api {
+            let (victor, _) = self.signed_in("victor").await;
+            self.wait_for(victor, "/clusters/main/version", |page| page.body.contains("gitVersion")).await;
+        }
+    }
+
+    /// Asks for `target` until the answer is right a few times in a row: while the ingress reloads, its old
+    /// workers answer too.
+    async fn wait_for(&self, mut visitor: Visitor, target: &str, is_right: impl Fn(&Page) -> bool) {
         let mut in_a_row = 0;
         wait::until_async("the ingress leads to the site", async || {
-            for target in targets {
-                let page = self.visitor().follow(Ask::script(Method::GET, target)).await;
-                let answer = (page.trail.as_slice(), page.reason());
-                if answer != ([302, 401].as_slice(), "no-session") {
-                    in_a_row = 0;
-                    return Err(format!("{answer:?} {target}"));
-                }
-            }
-            in_a_row += 1;
-            if in_a_row == 5 { Ok(()) } else { Err("it does".to_owned()) }
+            let page = visitor.follow(Ask::script(Method::GET, target)).await;
+            in_a_row = if is_right(&page) { in_a_row + 1 } else { 0 };
+            if in_a_row == 5 { Ok(()) } else { Err(format!("{target} {:?} {}", page.trail, page.body)) }
         })
         .await;
     }
@@ -145,7 +148,8 @@ impl House {
     fn lead(&self, service: &str, address: IpAddr, ports: &[(&str, u16, u16)]) {
         let outer = |&(name, port, target)| json!({"name": name, "port": port, "targetPort": target});
         let outer: Vec<Value> = ports.iter().map(outer).collect();
-        let inner: Vec<Value> = ports.iter().map(|(name, _, port)| json!({"name": name, "port": port})).collect();
+        let inner: Vec<Value> =
+            ports.iter().map(|(name, _, port)| json!({"name": name, "port": port})).collect();
         let manifest = self.namespace.fill(include_str!("manifests/endpoints.yaml"));
         let manifest = manifest.replace("SERVICE", service).replace("PORTS", &Value::from(outer).to_string());
         let manifest = manifest.replace("TARGETS", &Value::from(inner).to_string());
@@ -166,13 +170,12 @@ pub(crate) fn example(namespace: &str, host: &str, port: u16, is_public: bool) -
 
 /// The Ingress of the documentation's UI once more, for a path of its own.
 fn api_ingress(namespace: &str, host: &str, port: u16) -> String {
-    let ui = EXAMPLE.split("\n---\n").find(|part| part.contains("auth-url")).expect("an Ingress with auth-url");
-    example(namespace, host, port, true)
-        .split("\n---\n")
-        .find(|part| part.contains("auth-url"))
-        .map(|part| part.replace("name: headlamp\n", "name: api\n").replace("path: /\n", "path: /clusters/\n"))
-        .map(|part| part.replace("service: {name: headlamp,", "service: {name: api,"))
-        .unwrap_or_else(|| panic!("no Ingress in {ui}"))
+    let example = example(namespace, host, port, true);
+    let ui = example.split("\n---\n").find(|part| part.contains("auth-url"));
+    ui.expect("an Ingress with auth-url")
+        .replace("name: headlamp\n", "name: api\n")
+        .replace("path: /\n", "path: /clusters/\n")
+        .replace("service: {name: headlamp,", "service: {name: api,")
 }
 
 /// Seals the sessions of a test.
@@ -207,7 +210,13 @@ pub(crate) fn configuration(plan: &Plan, site: &str, namespace: &Namespace, clie
 }
 
 /// Writes the configuration of a lamplighter on this machine, and what it names.
-fn write_configuration(rig: &Rig, namespace: &Namespace, folder: &Folder, secret: &str, config: &str) -> PathBuf {
+fn write_configuration(
+    rig: &Rig,
+    namespace: &Namespace,
+    folder: &Folder,
+    secret: &str,
+    config: &str,
+) -> PathBuf {
     folder.write("client-secret", secret);
     folder.write("session-key", SESSION_KEY);
     folder.write("ca.crt", &std::fs::read_to_string(&rig.ca).expect("the rig's CA can be read"));

@@ -25,7 +25,8 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
 fn make_image() {
     let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/rig");
     let file = format!("{PROGRAM}=/lamplighter");
-    let output = Command::new(rig).args(["image", "--with-libs", IMAGE, r#"["/lamplighter"]"#, &file]).output();
+    let output =
+        Command::new(rig).args(["image", "--with-libs", IMAGE, r#"["/lamplighter"]"#, &file]).output();
     let output = output.expect("the rig's script runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -80,7 +81,13 @@ async fn sign_in(rig: Rig) {
     wait_for(&format!("http://{address}:8081/authz/auth-request")).await;
     let mut victor = Visitor::new(&rig, &site).directly_at(&format!("http://{address}:8080"));
     let page = victor.sign_in("/lamplighter/login?rd=%2Flamplighter%2Fwhoami", "victor").await;
-    assert_eq!((page.status(), page.url.path()), (200, "/lamplighter/whoami"), "{:?} {}", page.trail, page.body);
+    assert_eq!(
+        (page.status(), page.url.path()),
+        (200, "/lamplighter/whoami"),
+        "{:?} {}",
+        page.trail,
+        page.body
+    );
     assert!(page.body.contains("with the role <bdi class=\"name\">viewer</bdi>"), "{}", page.body);
 
     let authz = format!("http://{address}:8081/authz/auth-request");

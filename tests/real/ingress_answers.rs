@@ -15,7 +15,10 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("ingress_answers::who_is_signed_in_passes", signed_in),
         parts.test("ingress_answers::what_another_site_asks_for_is_refused", cross_site),
         parts.test("ingress_answers::a_request_that_impersonates_is_refused", impersonation),
-        parts.test("ingress_answers::without_a_token_there_is_a_page_for_people_and_500_for_scripts", no_token),
+        parts.test(
+            "ingress_answers::without_a_token_there_is_a_page_for_people_and_500_for_scripts",
+            no_token,
+        ),
         parts.test("ingress_answers::without_the_provider_people_are_told_so", no_provider),
     ]
 }
@@ -31,10 +34,14 @@ async fn signed_out(rig: Rig) {
 
     let page = nobody.ask(Ask::page("/c/main/pods?namespace=a%2Fb&x=y")).await;
     assert_eq!(page.status(), 302);
-    let login = format!("{}/lamplighter/login?rd=%2Fc%2Fmain%2Fpods%3Fnamespace%3Da%252Fb%26x%3Dy", house.site);
+    let login =
+        format!("{}/lamplighter/login?rd=%2Fc%2Fmain%2Fpods%3Fnamespace%3Da%252Fb%26x%3Dy", house.site);
     assert_eq!(page.header("location"), login);
     let page = nobody.follow(Ask::page("/c/main")).await;
-    assert_eq!((page.trail.as_slice(), page.url.host_str()), ([302, 303, 303, 200].as_slice(), Some("auth.rig.test")));
+    assert_eq!(
+        (page.trail.as_slice(), page.url.host_str()),
+        ([302, 303, 303, 200].as_slice(), Some("auth.rig.test"))
+    );
 
     for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
         let page = nobody.follow(Ask::script(method, "/clusters/main/api/v1/pods")).await;
@@ -122,7 +129,12 @@ async fn no_token(rig: Rig) {
     let page = victor.follow(Ask::script(Method::GET, "/config")).await;
     assert_eq!(page.trail, [500]);
     let name = &house.namespace.name;
-    assert!(house.lamplighter.log().contains(&format!("not allowed to create tokens for the ServiceAccount {name}/stranger")));
+    assert!(
+        house
+            .lamplighter
+            .log()
+            .contains(&format!("not allowed to create tokens for the ServiceAccount {name}/stranger"))
+    );
 }
 
 async fn no_provider(rig: Rig) {

@@ -127,7 +127,10 @@ async fn forged(rig: Rig) {
         assert_eq!(arrived(&shown, name), none, "{name}");
     }
     let [authorization] = arrived(&shown, "authorization")[..] else { panic!("{shown}") };
-    assert_eq!(claims(authorization)["sub"], format!("system:serviceaccount:{}:viewer", house.namespace.name));
+    assert_eq!(
+        claims(authorization)["sub"],
+        format!("system:serviceaccount:{}:viewer", house.namespace.name)
+    );
 }
 
 async fn many_cookies(rig: Rig) {

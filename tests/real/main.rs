@@ -3,7 +3,11 @@
 //! `tests/rig/rig up` brings them up. A test whose part is not there says so and is ignored; with
 //! `LAMPLIGHTER_REQUIRE_RIG=1` it fails.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests; what a person reads is on stderr")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "these are tests; what a person reads is on stderr"
+)]
 
 mod browser;
 mod cluster;
@@ -31,8 +35,10 @@ use crate::rig::Rig;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let parts = Parts(Rig::find());
-    if let (Err(missing), false) = (&parts.0, arguments.list) {
-        eprintln!("tests on real parts are left out: {missing}");
+    if !arguments.list {
+        for missing in [parts.0.as_ref().err(), rig::headlamp().as_ref().err()].into_iter().flatten() {
+            eprintln!("left out: {missing}");
+        }
     }
     let tests = [
         ingress_nginx::tests(&parts),
@@ -65,7 +71,8 @@ fn test_with<P: Send + 'static, F: Future<Output = ()>>(
 ) -> Trial {
     match part {
         Ok(part) => Trial::test(name, move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(run(part));
             Ok(())
         }),

@@ -157,5 +157,8 @@ async fn single_flight(rig: Rig) {
 fn is_token_request(event: &Value, account: &str) -> bool {
     let object = &event["objectRef"];
     let is_ours = event["user"]["username"].as_str().is_some_and(|name| name.ends_with(":lamplighter"));
-    is_ours && event["stage"] == "ResponseComplete" && object["subresource"] == "token" && object["name"] == account
+    is_ours
+        && event["stage"] == "ResponseComplete"
+        && object["subresource"] == "token"
+        && object["name"] == account
 }

@@ -45,16 +45,17 @@ impl Nginx {
             .replace("/etc/nginx/tls/headlamp.crt", &rig.tls_cert.display().to_string())
             .replace("/etc/nginx/tls/headlamp.key", &rig.tls_key.display().to_string());
         house.folder.write("headlamp.conf", &site);
-        let config = include_str!("manifests/nginx.conf").replace("FOLDER", &house.folder.0.display().to_string());
+        let config =
+            include_str!("manifests/nginx.conf").replace("FOLDER", &house.folder.0.display().to_string());
         let config = house.folder.write("nginx.conf", &config);
         let mut command = Command::new(&rig.nginx);
         command.arg("-c").arg(config).arg("-p").arg(&house.folder.0).args(["-e", "stderr"]);
         let nginx = Self { _process: Process::start(&mut command, house.folder.0.join("nginx.log")), house };
-        nginx.wait().await;
+        nginx.wait();
         nginx
     }
 
-    async fn wait(&self) {
+    fn wait(&self) {
         let address = (self.house.rig.node_address, self.port());
         wait::until("nginx listens", || std::net::TcpStream::connect(address).ok());
     }
@@ -140,7 +141,8 @@ async fn cross_site(rig: Rig) {
 async fn sign_out(rig: Rig) {
     let nginx = Nginx::start(&rig, "nginx").await;
     let mut alice = nginx.signed_in("alice").await;
-    let page = alice.ask(Ask::script(Method::POST, "/clusters/main/set-token").json(r#"{"token":null}"#)).await;
+    let page =
+        alice.ask(Ask::script(Method::POST, "/clusters/main/set-token").json(r#"{"token":null}"#)).await;
     assert_eq!(page.status(), 302);
     assert!(page.header("set-cookie").starts_with("__Host-lamplighter="), "{:?}", page.headers);
     let page = alice.follow(Ask::page("/c/main")).await;

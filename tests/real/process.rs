@@ -92,7 +92,10 @@ impl Drop for Process {
             let end = log.len().saturating_sub(4_000);
             let end = (end..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
             // Into the panic's own output, where a person looks.
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("its log ends:\n{}", &log[end..]).as_bytes());
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("its log ends:\n{}", &log[end..]).as_bytes(),
+            );
         }
     }
 }

@@ -39,7 +39,10 @@ async fn headlamp(rig: Rig) {
     let page = alice.ask(log_out).await;
     assert_eq!(page.status(), 302);
     assert!(page.header("set-cookie").starts_with("__Host-lamplighter="), "{}", page.header("set-cookie"));
-    assert_eq!(page.header("location"), format!("{}/lamplighter/login?rd=%2Fclusters%2Fmain%2Fset-token", house.site));
+    assert_eq!(
+        page.header("location"),
+        format!("{}/lamplighter/login?rd=%2Fclusters%2Fmain%2Fset-token", house.site)
+    );
     let page = alice.follow(Ask::script(Method::GET, "/lamplighter/login")).await;
     assert_eq!((page.status(), page.header("x-reload")), (401, "reload"));
     is_signed_out_until_asked(&mut alice).await;

@@ -52,44 +52,60 @@ impl Ask {
 
     /// A person opens a page.
     pub(crate) fn page(target: &str) -> Self {
-        Self::new(Method::GET, target, &[
-            ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
-            ("sec-fetch-dest", "document"),
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-site", "none"),
-            ("upgrade-insecure-requests", "1"),
-        ])
+        Self::new(
+            Method::GET,
+            target,
+            &[
+                ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+                ("sec-fetch-dest", "document"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-site", "none"),
+                ("upgrade-insecure-requests", "1"),
+            ],
+        )
     }
 
     /// The page's own script asks.
     pub(crate) fn script(method: Method, target: &str) -> Self {
-        Self::new(method, target, &[
-            ("accept", "*/*"),
-            ("sec-fetch-dest", "empty"),
-            ("sec-fetch-mode", "cors"),
-            ("sec-fetch-site", "same-origin"),
-        ])
+        Self::new(
+            method,
+            target,
+            &[
+                ("accept", "*/*"),
+                ("sec-fetch-dest", "empty"),
+                ("sec-fetch-mode", "cors"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+        )
     }
 
     /// The page shows a picture.
     pub(crate) fn image(target: &str) -> Self {
-        Self::new(Method::GET, target, &[
-            ("accept", "image/*"),
-            ("sec-fetch-dest", "image"),
-            ("sec-fetch-mode", "no-cors"),
-            ("sec-fetch-site", "same-origin"),
-        ])
+        Self::new(
+            Method::GET,
+            target,
+            &[
+                ("accept", "image/*"),
+                ("sec-fetch-dest", "image"),
+                ("sec-fetch-mode", "no-cors"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+        )
     }
 
     /// A script of `origin` opens a WebSocket.
     pub(crate) fn socket(target: &str, origin: &str) -> Self {
-        Self::new(Method::GET, target, &[
-            ("connection", "Upgrade"),
-            ("origin", origin),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ("sec-websocket-version", "13"),
-            ("upgrade", "websocket"),
-        ])
+        Self::new(
+            Method::GET,
+            target,
+            &[
+                ("connection", "Upgrade"),
+                ("origin", origin),
+                ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+                ("sec-websocket-version", "13"),
+                ("upgrade", "websocket"),
+            ],
+        )
     }
 
     /// A person sends a form.
@@ -264,7 +280,8 @@ impl Page {
     async fn read(url: Url, mut trail: Vec<u16>, response: reqwest::Response) -> Self {
         trail.push(response.status().as_u16());
         let headers = response.headers().clone();
-        let body = if response.status() == 101 { String::new() } else { response.text().await.expect("a body") };
+        let body =
+            if response.status() == 101 { String::new() } else { response.text().await.expect("a body") };
         Self { url, trail, headers, body }
     }
 

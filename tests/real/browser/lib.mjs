@@ -31,7 +31,7 @@ export async function inBrowser(scenario) {
 }
 
 export async function shoot(page, name) {
-  await page.screenshot({ path: join(told.artifacts, `${name}.png`) });
+  await page.screenshot({ path: join(told.artifacts, `${name}.png`), fullPage: true });
 }
 
 /** Fills in what the provider asks, until the browser is elsewhere. */
