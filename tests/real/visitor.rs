@@ -149,6 +149,8 @@ impl Visitor {
         let node = SocketAddr::from((rig.node_address, 0));
         let client = reqwest::Client::builder()
             .no_proxy()
+            // An ingress that reloads closes idle connections, and only a browser would try again.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30))
             .tls_certs_only(reqwest::Certificate::from_pem_bundle(&ca).expect("the rig's CA is PEM"))
