@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) has_api: bool,
     /// The UI, where it is not the one that shows what reached it.
     pub(crate) ui: Option<SocketAddr>,
+    /// What lamplighter logs.
+    pub(crate) log: &'static str,
 }
 
 /// A site, with everything that belongs to it.
@@ -55,6 +57,7 @@ impl Plan {
             is_public: true,
             has_api: false,
             ui: None,
+            log: "info,lamplighter=debug",
         }
     }
 
@@ -81,7 +84,7 @@ impl House {
         namespace.apply(&example(&namespace.name, &host, port, plan.is_public));
         let config = configuration(&plan, &site, &namespace, &client.0);
         let config = write_configuration(rig, &namespace, &folder, &client.1, &config);
-        let lamplighter = Lamplighter::start(&folder, &config);
+        let lamplighter = Lamplighter::start(&folder, &config, plan.log);
         let upstream = Upstream::start(rig.node_address).await;
         let house = Self { rig: rig.clone(), site, host, lamplighter, upstream, folder, namespace };
         if plan.is_public {

@@ -17,6 +17,7 @@ mod in_cluster;
 mod ingress_answers;
 mod ingress_nginx;
 mod mint;
+mod operations;
 mod plain_nginx;
 mod process;
 mod rig;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         sign_out::tests(&parts),
         plain_nginx::tests(&parts),
         mint::tests(&parts),
+        operations::tests(&parts),
         in_cluster::tests(&parts),
         browser::tests(&parts),
         demo::tests(&parts),

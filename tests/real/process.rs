@@ -102,11 +102,11 @@ impl Drop for Process {
 
 impl Lamplighter {
     /// Starts it with `config`, and waits until it listens.
-    pub(crate) fn start(folder: &Folder, config: &Path) -> Self {
+    pub(crate) fn start(folder: &Folder, config: &Path, log: &str) -> Self {
         let resolver = folder.write("resolv.conf", "nameserver 10.96.0.10\n");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--", "sh", "-c", WITH_CLUSTER_DNS, "sh"]).arg(resolver);
-        command.args([PROGRAM, "--log=info,lamplighter=debug", "serve", "--config"]).arg(config);
+        command.args([PROGRAM, "--log", log, "serve", "--config"]).arg(config);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let mut process = Process::start(&mut command, folder.0.join("lamplighter.log"));
         let ready = process.wait_for("lamplighter is ready", |log| {
