@@ -20,6 +20,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("ingress_nginx::a_viewer_looks_and_changes_nothing", viewer),
         parts.test("ingress_nginx::who_has_no_role_is_told_so_and_gets_no_session", nobody),
         parts.test("ingress_nginx::forged_headers_do_not_reach_the_ui", forged),
+        parts.test("ingress_nginx::long_addresses_and_many_tabs_never_break_an_answer", long_addresses),
         parts.test("ingress_nginx::foreign_cookies_never_break_an_answer", many_cookies),
     ]
 }
@@ -148,5 +149,27 @@ async fn many_cookies(rig: Rig) {
         // All or nothing: the least always fits, the most never does.
         assert!(kept == [whole.as_str()] || (kept.is_empty() && size > 500), "{size} bytes: {kept:?}");
         assert!(kept.is_empty() || size < 3_000, "{size} bytes");
+    }
+}
+
+async fn long_addresses(rig: Rig) {
+    let house = House::build(&rig, "long", Plan::usual(&rig)).await;
+    for size in [500, 1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000] {
+        let target = format!("/c/main?q={}", "q".repeat(size));
+        let mut alice = house.visitor();
+        // Tabs that were opened before, and left at the provider's page.
+        for _ in 0..8 {
+            let page = alice.follow(Ask::page(&target)).await;
+            assert_eq!(
+                (page.status(), page.url.host_str()),
+                (200, Some("auth.rig.test")),
+                "{size}: {:?}",
+                page.trail
+            );
+        }
+        let page = alice.sign_in(&target, "alice").await;
+        assert_eq!(page.status(), 200, "{size}: {:?}", page.trail);
+        let is_home = page.url.as_str() == format!("{}/", house.site);
+        assert!(is_home || page.url.as_str().ends_with(&target), "{size}: {}", page.url);
     }
 }

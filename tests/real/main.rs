@@ -30,6 +30,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Builder;
 
 use crate::rig::Rig;
 
@@ -61,24 +62,19 @@ struct Parts(Result<Rig, String>);
 impl Parts {
     /// A test on the rig.
     fn test<F: Future<Output = ()>>(&self, name: &str, run: impl FnOnce(Rig) -> F + Send + 'static) -> Trial {
-        test_with(name, self.0.clone(), run)
+        match self.0.clone() {
+            Ok(rig) => Trial::test(name, move || {
+                let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+                runtime.block_on(run(rig));
+                Ok(())
+            }),
+            Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
     }
 }
 
-/// A test with a part, if it is there.
-fn test_with<P: Send + 'static, F: Future<Output = ()>>(
-    name: &str,
-    part: Result<P, String>,
-    run: impl FnOnce(P) -> F + Send + 'static,
-) -> Trial {
-    match part {
-        Ok(part) => Trial::test(name, move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(run(part));
-            Ok(())
-        }),
-        Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
-        Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
-    }
+/// A test whose part is not there.
+fn left_out(name: &str) -> Trial {
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
 }
