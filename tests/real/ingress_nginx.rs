@@ -94,7 +94,7 @@ async fn nobody(rig: Rig) {
 }
 
 async fn forged(rig: Rig) {
-    let house = House::build(&rig, "forged", Plan::usual(&rig)).await;
+    let house = House::build(&rig, "headers", Plan::usual(&rig)).await;
     let (mut victor, _) = house.signed_in("victor").await;
     victor.keep("headlamp-auth-main.0", "planted");
     victor.keep("theme", "dark");
@@ -123,10 +123,19 @@ async fn forged(rig: Rig) {
     assert_eq!(arrived(&shown, "x-forwarded-email"), ["victor@rig.test"]);
     assert_eq!(arrived(&shown, "x-forwarded-group"), ["k8s-viewers"]);
     assert_eq!(arrived(&shown, "cookie"), ["theme=dark"]);
+    assert_eq!(arrived(&shown, "x-forwarded-host"), [house.site.trim_start_matches("https://")]);
+    assert_eq!(arrived(&shown, "x-forwarded-proto"), ["https"]);
     let none: [&str; 0] = [];
     for name in ["x-forwarded-id-token", "kubeconfig", "x-headlamp-user-id"] {
         assert_eq!(arrived(&shown, name), none, "{name}");
     }
+    // Of what a client may write, the controller itself passes these on; no UI that we know reads them.
+    let forged = |line: &&Value| {
+        ["evil", "forged", "planted"].iter().any(|word| line[1].as_str().unwrap().contains(word))
+    };
+    let forged: Vec<&Value> =
+        shown["headers"].as_array().unwrap().iter().filter(forged).map(|line| &line[0]).collect();
+    assert_eq!(forged, ["forwarded", "x-original-url"]);
     let [authorization] = arrived(&shown, "authorization")[..] else { panic!("{shown}") };
     assert_eq!(
         claims(authorization)["sub"],
