@@ -21,6 +21,8 @@ make_ingress_folders() {
     "$INGRESS/var-lib" "$INGRESS/var-log" "$INGRESS_LOGS" /tmp/nginx
   cp -r "$(ingress_nginx_dir)/etc/nginx" "$INGRESS/nginx"
   cp /etc/nginx/mime.types "$INGRESS/nginx/"
+  # As in a pod: an auth-url names a Service.
+  printf 'nameserver %s\nsearch svc.cluster.local cluster.local\n' "$DNS_ADDRESS" >"$INGRESS/etc/resolv.conf"
   cp -r "$HERE/ingress-nginx/stubs/resty" "$INGRESS/nginx/lua/"
   # TCP and UDP services would need a Lua module for nginx's stream{}, which Debian has not: the template without that block.
   awk '/^stream \{/ {skip = 1} !skip {print} skip && /^\}/ {skip = 0}' \

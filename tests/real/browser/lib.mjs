@@ -1,0 +1,52 @@
+// What the scenarios share: Chromium as a person uses it, and the provider's two forms.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+/** What the test tells: where everything is, and what the site is called. */
+export const told = JSON.parse(process.argv[2]);
+
+const { chromium } = createRequire(join(told.nodeModules, 'x.js'))('playwright-core');
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', `--ignore-certificate-errors-spki-list=${told.tlsKeyHash}`,
+  `--host-resolver-rules=MAP *.rig.test ${told.address}`,
+];
+
+/** Runs `scenario` in a browser that nobody used yet, and fails when a page broke its own Content-Security-Policy. */
+export async function inBrowser(scenario) {
+  const browser = await chromium.launch({ executablePath: told.chromium, args: FLAGS });
+  try {
+    const context = await browser.newContext({ viewport: { width: 1000, height: 720 } });
+    const violations = [];
+    context.on('console', (message) => {
+      if (/content security policy|csp/i.test(message.text())) violations.push(`${message.page()?.url()}: ${message.text()}`);
+    });
+    await scenario(context);
+    assert.deepEqual(violations, []);
+  } finally {
+    await browser.close();
+  }
+}
+
+export async function shoot(page, name) {
+  await page.screenshot({ path: join(told.artifacts, `${name}.png`), fullPage: true });
+}
+
+/** Fills in what the provider asks, until the browser is elsewhere. */
+export async function signIn(page, login) {
+  await page.fill('input[name=login]', login);
+  await page.fill('input[name=password]', 'any');
+  await page.click('button[type=submit]');
+  await page.click('button[name=consent][value=yes]');
+  await page.waitForURL((url) => url.hostname !== 'auth.rig.test');
+}
+
+/** A request of the page's own script: status, the header that Headlamp acts on, and the body. */
+export function ask(page, method, path, body) {
+  return page.evaluate(async ([method, path, body]) => {
+    const answer = await fetch(path, { method, body });
+    return { status: answer.status, reload: answer.headers.get('x-reload'), text: await answer.text() };
+  }, [method, path, body]);
+}

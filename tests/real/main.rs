@@ -1,0 +1,80 @@
+//! lamplighter between real parts: Kubernetes, ingress-nginx, nginx, OpenID Providers, Chromium.
+//!
+//! `tests/rig/rig up` brings them up. A test whose part is not there says so and is ignored; with
+//! `LAMPLIGHTER_REQUIRE_RIG=1` it fails.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "these are tests; what a person reads is on stderr"
+)]
+
+mod browser;
+mod cluster;
+mod demo;
+mod house;
+mod in_cluster;
+mod ingress_answers;
+mod ingress_nginx;
+mod mint;
+mod operations;
+mod plain_nginx;
+mod process;
+mod rig;
+mod sign_out;
+mod upstream;
+mod visitor;
+mod wait;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Builder;
+
+use crate::rig::Rig;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let parts = Parts(Rig::find());
+    if !arguments.list {
+        for missing in [parts.0.as_ref().err(), rig::headlamp().as_ref().err()].into_iter().flatten() {
+            eprintln!("left out: {missing}");
+        }
+    }
+    let tests = [
+        ingress_nginx::tests(&parts),
+        ingress_answers::tests(&parts),
+        sign_out::tests(&parts),
+        plain_nginx::tests(&parts),
+        mint::tests(&parts),
+        operations::tests(&parts),
+        in_cluster::tests(&parts),
+        browser::tests(&parts),
+        demo::tests(&parts),
+    ];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
+}
+
+/// The parts that are there, or what is missing.
+struct Parts(Result<Rig, String>);
+
+impl Parts {
+    /// A test on the rig.
+    fn test<F: Future<Output = ()>>(&self, name: &str, run: impl FnOnce(Rig) -> F + Send + 'static) -> Trial {
+        match self.0.clone() {
+            Ok(rig) => Trial::test(name, move || {
+                let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+                runtime.block_on(run(rig));
+                Ok(())
+            }),
+            Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
+    }
+}
+
+/// A test whose part is not there.
+fn left_out(name: &str) -> Trial {
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
+}

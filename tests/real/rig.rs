@@ -1,0 +1,99 @@
+//! Where the rig's parts are: `tests/rig/rig up` writes it down.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The description of a rig that is up.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rig {
+    pods: bool,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) kubectl: PathBuf,
+    pub(crate) api_server: String,
+    pub(crate) api_server_ca: PathBuf,
+    pub(crate) audit_log: PathBuf,
+    pub(crate) node_address: IpAddr,
+    pub(crate) ca: PathBuf,
+    pub(crate) tls_cert: PathBuf,
+    pub(crate) tls_key: PathBuf,
+    pub(crate) tls_key_hash: String,
+    pub(crate) ingress: Option<Ingress>,
+    pub(crate) providers: Providers,
+    pub(crate) ui: PathBuf,
+    pub(crate) chromium: PathBuf,
+    pub(crate) nginx: PathBuf,
+    pub(crate) node_modules: PathBuf,
+}
+
+/// The ingress-nginx controller.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Ingress {
+    pub(crate) https: u16,
+}
+
+/// The providers.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Providers {
+    pub(crate) plain: Provider,
+    pub(crate) authentik: Provider,
+}
+
+/// One provider.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Provider {
+    pub(crate) issuer: String,
+    pub(crate) registration: String,
+}
+
+impl Rig {
+    /// The rig that `LAMPLIGHTER_RIG` describes, or the sentence that says what is missing.
+    #[expect(clippy::disallowed_methods, reason = "a test is told by its environment where the rig is")]
+    pub(crate) fn find() -> Result<Self, String> {
+        let path = std::env::var("LAMPLIGHTER_RIG").map_err(|_| {
+            r#"there is no rig: `tests/rig/rig up`, then `eval "$(tests/rig/rig env)"` (LAMPLIGHTER_RIG is not set)"#
+        })?;
+        let text = std::fs::read(&path)
+            .map_err(|error| format!("the rig is down: `tests/rig/rig up` ({path}: {error})"))?;
+        let rig: Self = serde_json::from_slice(&text)
+            .map_err(|error| format!("{path} describes no rig of this checkout: {error}"))?;
+        if !rig.pods {
+            return Err("the rig has no node, since it was brought up without root".to_owned());
+        }
+        Ok(rig)
+    }
+
+    /// The port at which the ingress controller speaks TLS.
+    pub(crate) fn https_port(&self) -> u16 {
+        self.ingress.as_ref().map_or(443, |ingress| ingress.https)
+    }
+}
+
+/// Headlamp itself, for this cluster, where somebody runs one: `http://ADDRESS:PORT` in `HEADLAMP_URL`.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment where Headlamp is")]
+pub(crate) fn headlamp() -> Result<SocketAddr, String> {
+    let url = std::env::var("HEADLAMP_URL").map_err(|_| {
+        "Headlamp is in no package registry: run one for the rig's cluster, and name it by HEADLAMP_URL=http://ADDRESS:PORT"
+    })?;
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    address.parse().map_err(|error| format!("HEADLAMP_URL is not http://ADDRESS:PORT: {url} ({error})"))
+}
+
+/// Whether a missing part is a failure, as `make test` has it.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment what has to be there")]
+pub(crate) fn is_required() -> bool {
+    std::env::var("LAMPLIGHTER_REQUIRE_RIG").is_ok_and(|value| value == "1")
+}
+
+/// Where screenshots are kept.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment where to keep what it made")]
+pub(crate) fn artifacts() -> PathBuf {
+    let folder = match std::env::var_os("LAMPLIGHTER_ARTIFACTS") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/artifacts"),
+    };
+    std::fs::create_dir_all(&folder).expect("the folder for artifacts can be made");
+    folder
+}
