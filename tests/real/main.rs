@@ -22,6 +22,7 @@ mod plain_nginx;
 mod process;
 mod rig;
 mod sign_out;
+mod store;
 mod upstream;
 mod visitor;
 mod wait;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         plain_nginx::tests(&parts),
         mint::tests(&parts),
         operations::tests(&parts),
+        store::tests(&parts),
         in_cluster::tests(&parts),
         browser::tests(&parts),
         demo::tests(&parts),
