@@ -36,7 +36,9 @@ use tokio::runtime::Builder;
 use crate::rig::Rig;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Mostly they wait for the ingress, which takes up what changed once in three seconds.
+    arguments.test_threads.get_or_insert(4);
     let parts = Parts(Rig::find());
     if !arguments.list {
         for missing in [parts.0.as_ref().err(), rig::headlamp().as_ref().err()].into_iter().flatten() {
