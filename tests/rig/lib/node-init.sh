@@ -12,6 +12,12 @@ done
 
 containerd --config "$RUN/node/containerd.toml" >>"$LOGS/containerd.log" 2>&1 &
 containerd=$!
+# A kubelet that finds no runtime ends at once, and with it the node.
+for _ in $(seq 300); do
+  ctr --address "$RUN/node/containerd.sock" version >/dev/null 2>&1 && break
+  kill -0 "$containerd" 2>/dev/null || break
+  sleep 0.1
+done
 "$KUBELET" --config="$RUN/node/kubelet.yaml" --kubeconfig="$RUN/kubernetes/kubelet.kubeconfig" \
   --root-dir="$RUN/node/kubelet" --hostname-override=rig --node-ip="$NODE_ADDRESS" >>"$LOGS/kubelet.log" 2>&1 &
 kubelet=$!
