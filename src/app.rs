@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use crate::auth::{KeyRing, Policy, Site};
@@ -20,12 +21,16 @@ use crate::clock::Clock;
 use crate::edge::Ui;
 use crate::k8s::{ClientError, Minter, Tokens};
 use crate::oidc::{Provider, ProviderError};
+use crate::proxy::{Forwarder, Tunnels, UpstreamError, Why};
 use crate::store::{Store, StoreError};
-use crate::web::{Authz, Gateway, Limits, Serve, Sessions, admin_router, public_router};
-use crate::{k8s, oidc, random, store};
+use crate::web::{Authz, Gateway, Limits, Public, Serve, Sessions, Upstream, admin_router};
+use crate::{k8s, oidc, proxy, random, store};
 
 /// How often what is past is forgotten, and key files are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// How often tunnels are looked at whose session may have ended.
+const TUNNEL_CHECK: Duration = Duration::from_millis(250);
 
 /// Everything that the program is told.
 #[derive(Debug)]
@@ -48,6 +53,21 @@ pub struct Settings {
     pub listen: Listen,
     /// What replicas share; none: nothing.
     pub store: Option<store::Settings>,
+    /// The UI that the public listener is a proxy for; none: an ingress asks.
+    pub upstream: Option<Proxied>,
+}
+
+/// The UI that the public listener is a proxy for.
+#[derive(Clone, Debug)]
+pub struct Proxied {
+    /// Where it is.
+    pub upstream: proxy::Settings,
+    /// Its base path; empty at the root.
+    pub base: String,
+    /// Clusters that the token is for, as the UI names them.
+    pub clusters: Vec<String>,
+    /// WebSockets at a time.
+    pub tunnels: usize,
 }
 
 /// Where to listen.
@@ -93,12 +113,16 @@ pub enum StartError {
     /// The store's address cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The upstream's settings cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
 }
 
 /// A program whose listeners are bound, and which answers nobody yet.
 #[derive(Debug)]
 pub struct Bound {
     gateway: Arc<Gateway>,
+    upstream: Option<Arc<Upstream>>,
     key_files: Vec<PathBuf>,
     public: TcpListener,
     authz: TcpListener,
@@ -112,8 +136,10 @@ impl Bound {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let listen = settings.listen.clone();
         let key_files = settings.key_files.clone();
+        let upstream = settings.upstream.as_ref().map(upstream).transpose()?;
         Ok(Self {
             gateway: Arc::new(gateway(settings, clock).await?),
+            upstream: upstream.map(Arc::new),
             key_files,
             public: bind("public", listen.public).await?,
             authz: bind("authz", listen.authz).await?,
@@ -146,21 +172,29 @@ impl Bound {
         let (stop, stopped) = watch::channel(false);
         let authz = Authz::new(Arc::clone(&self.gateway));
         let answer_ingress = move |request, peer| authz.answer(request, peer);
-        let public = route(public_router(Arc::clone(&self.gateway)));
+        let public = Public::new(Arc::clone(&self.gateway), self.upstream.clone());
+        let answer_browser = move |request, peer| public.answer(request, peer);
         let limits = Limits::default();
         let serving = async {
             tokio::join!(
-                Serve { listener: self.public, limits, answer: public }.run(stopped.clone()),
+                Serve { listener: self.public, limits, answer: answer_browser }.run(stopped.clone()),
                 Serve { listener: self.authz, limits, answer: answer_ingress }.run(stopped.clone()),
                 Serve { listener: self.admin, limits, answer: route(admin_router()) }.run(stopped.clone()),
             )
         };
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.gateway), self.key_files));
+        let tunnels = self.upstream.map(|upstream| Arc::clone(&upstream.tunnels));
+        let watching = tunnels.clone().map(|tunnels| tokio::spawn(close_ended(self.gateway, tunnels)));
         tokio::join!(serving, async {
             shutdown.await;
             let _ = stop.send(true);
+            if let Some(tunnels) = tunnels {
+                tunnels.close_where(|_| true, Why::Shutdown);
+                let _ = tokio::time::timeout(limits.drain, tunnels.drained()).await;
+            }
         });
         housekeeping.abort();
+        watching.inspect(JoinHandle::abort);
     }
 }
 
@@ -179,6 +213,15 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
         session_seconds: settings.session_seconds,
         trusted_proxies: settings.listen.trusted_proxies,
         clock,
+    })
+}
+
+fn upstream(proxied: &Proxied) -> Result<Upstream, UpstreamError> {
+    Ok(Upstream {
+        forwarder: Forwarder::new(&proxied.upstream)?,
+        tunnels: Tunnels::new(proxied.tunnels),
+        base: proxied.base.clone(),
+        clusters: proxied.clusters.clone(),
     })
 }
 
@@ -215,6 +258,14 @@ fn route(
     move |request, _peer| {
         let answering = router.clone().oneshot(request.map(axum::body::Body::new));
         Box::pin(async move { answering.await.unwrap_or_else(|never| match never {}) })
+    }
+}
+
+/// Closes the tunnels of sessions that were ended, here or at another replica.
+async fn close_ended(gateway: Arc<Gateway>, tunnels: Arc<Tunnels>) {
+    loop {
+        tokio::time::sleep(TUNNEL_CHECK).await;
+        tunnels.close_where(|session| gateway.store.is_ended(session), Why::SessionEnded);
     }
 }
 

@@ -21,9 +21,11 @@ impl Clock {
     /// The time, now.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Timestamp {
-        let ahead = SignedDuration::from_secs(self.ahead_seconds.load(Ordering::Relaxed));
         let now = Timestamp::now();
-        now.checked_add(ahead).unwrap_or(now)
+        match self.ahead_seconds.load(Ordering::Relaxed) {
+            0 => now,
+            ahead => now.checked_add(SignedDuration::from_secs(ahead)).unwrap_or(now),
+        }
     }
 
     /// Sets this clock, and its clones, ahead of the system's by so much more: for whoever wants to see a

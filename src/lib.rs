@@ -9,6 +9,7 @@ pub mod demo;
 pub mod edge;
 pub mod k8s;
 pub mod oidc;
+pub mod proxy;
 pub mod random;
 pub mod store;
 pub mod telemetry;

@@ -40,6 +40,7 @@ pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
             trusted_proxies: config.listen.trusted_proxies,
         },
         store: shared_store(config.store)?,
+        upstream: None,
     })
 }
 

@@ -137,6 +137,7 @@ fn settings(site: &str, provider: &Provider, api_server: &ApiServer) -> Settings
             trusted_proxies: vec![ipnet::IpNet::from(loopback.ip())],
         },
         store: None,
+        upstream: None,
     }
 }
 

@@ -94,6 +94,20 @@ impl Managed {
     }
 }
 
+/// Says in `headers` of a request for the upstream who is asking, where there is something to say.
+pub fn name_person(headers: &mut HeaderMap, session: &Session<'_>) {
+    let names = [
+        (X_FORWARDED_USER, &session.name),
+        (X_FORWARDED_EMAIL, &session.email),
+        (X_FORWARDED_GROUP, &session.groups),
+    ];
+    for (name, text) in names {
+        if !text.is_empty() {
+            headers.insert(name, header_text(text));
+        }
+    }
+}
+
 /// Text as a header value: visible ASCII stays, the rest is percent-encoded as UTF-8.
 fn header_text(text: &str) -> HeaderValue {
     if text.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'%') {

@@ -1,7 +1,10 @@
 //! Headers that a client may not send, in any spelling.
 
-use http::HeaderValue;
-use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Beginnings of header names that would make the API server, or the UI, take the request for another's.
 const FOREIGN_CREDENTIALS: [&[u8]; 2] = [b"impersonate-", b"x-remote-"];
@@ -17,16 +20,9 @@ pub fn is_foreign_credential(name: &str, value: &HeaderValue) -> bool {
     is_foreign_name(name.as_bytes()) || (name == SEC_WEBSOCKET_PROTOCOL && has_bearer_subprotocol(value))
 }
 
-/// Names are compared as a sloppy server reads them: `_` and `.` for `-`. Their case is lower already.
 fn is_foreign_name(name: &[u8]) -> bool {
-    // Nearly every name ends here, and there are dozens in each check.
-    if !matches!(name.first(), Some(b'i' | b'x')) {
-        return false;
-    }
-    let normal = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte };
-    FOREIGN_CREDENTIALS.iter().any(|prefix| {
-        name.len() >= prefix.len() && name.iter().zip(*prefix).all(|(&byte, &wanted)| normal(byte) == wanted)
-    })
+    // Nearly every name ends at its first letter, and there are dozens in each check.
+    matches!(name.first(), Some(b'i' | b'x')) && begins_with(name, &FOREIGN_CREDENTIALS)
 }
 
 fn has_bearer_subprotocol(value: &HeaderValue) -> bool {
@@ -40,9 +36,95 @@ fn is_bearer_subprotocol(protocol: &str) -> bool {
     BEARER_SUBPROTOCOLS.iter().any(starts_with)
 }
 
+/// Headers that hold between two neighbours only (RFC 9110 section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Beginnings of header names by which a client could pass for somebody, or for an ingress.
+const RESERVED: [&[u8]; 13] = [
+    b"authorization",
+    b"forwarded",
+    b"impersonate-",
+    b"kubeconfig",
+    b"ssl-client-",
+    b"x-access-token",
+    b"x-auth-request-",
+    b"x-client-cert",
+    b"x-forwarded-",
+    b"x-headlamp-",
+    b"x-original-",
+    b"x-real-ip",
+    b"x-remote-",
+];
+
+/// Takes from a client's request what it may not bring to the upstream, before anything of ours is added.
+///
+/// What `Connection` nominates goes first: a client that nominates `Authorization` must not take ours away.
+pub fn for_upstream(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    let is_reserved = |name: &&HeaderName| begins_with(name.as_str().as_bytes(), &RESERVED);
+    let reserved: Vec<HeaderName> = headers.keys().filter(is_reserved).cloned().collect();
+    for name in reserved {
+        headers.remove(name);
+    }
+    headers.remove(EXPECT);
+    remove_bearer_subprotocols(headers);
+}
+
+/// Takes from an upstream's answer what is not for the client.
+pub fn for_client(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    headers.remove(AUTHORIZATION);
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .collect();
+    for name in nominated.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn remove_bearer_subprotocols(headers: &mut HeaderMap) {
+    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return;
+    }
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let kept: Vec<&str> = offered
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|protocol| !protocol.is_empty() && !is_bearer_subprotocol(protocol))
+        .collect();
+    match HeaderValue::try_from(kept.join(", ")) {
+        Ok(value) if !value.is_empty() => drop(headers.insert(SEC_WEBSOCKET_PROTOCOL, value)),
+        Ok(_) | Err(_) => drop(headers.remove(SEC_WEBSOCKET_PROTOCOL)),
+    }
+}
+
+/// Whether a name begins as one of `prefixes`, read as a sloppy server does: `_` and `.` for `-`.
+fn begins_with(name: &[u8], prefixes: &[&[u8]]) -> bool {
+    let normal = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte };
+    prefixes.iter().any(|prefix| {
+        name.len() >= prefix.len() && name.iter().zip(*prefix).all(|(&byte, &wanted)| normal(byte) == wanted)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderName};
     use proptest::prelude::*;
 
     use super::*;
@@ -95,6 +177,69 @@ mod tests {
         ] {
             assert!(!has_foreign_credentials(&with(name, value)), "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_client_may_not_bring_is_taken_away_in_every_spelling() {
+        let names = [
+            "authorization",
+            "impersonate-user",
+            "x-remote-user",
+            "x-forwarded-user",
+            "x-forwarded-for",
+            "x-real-ip",
+            "forwarded",
+            "kubeconfig",
+            "x-headlamp-user-id",
+            "x-headlamp-backend-token",
+            "x-original-url",
+            "x-auth-request-user",
+            "ssl-client-cert",
+            "proxy-authorization",
+            "expect",
+            "te",
+        ];
+        for name in names {
+            let spellings =
+                [name.to_owned(), name.replace('-', "_"), name.replace('-', "."), name.to_uppercase()];
+            for spelling in spellings.iter().filter(|spelling| !is_hop_by_hop_lookalike(spelling)) {
+                let mut headers = with(spelling, "x");
+                headers
+                    .append(HeaderName::try_from(spelling.as_str()).unwrap(), HeaderValue::from_static("y"));
+                for_upstream(&mut headers);
+                assert!(headers.is_empty(), "{spelling}: {headers:?}");
+            }
+        }
+    }
+
+    /// `proxy_authorization` is no hop-by-hop header, just an odd one.
+    fn is_hop_by_hop_lookalike(name: &str) -> bool {
+        name == "proxy_authorization" || name == "proxy.authorization"
+    }
+
+    #[test]
+    fn what_connection_nominates_is_taken_away() {
+        let mut headers = with("connection", "keep-alive, X-Mine, authorization");
+        headers.insert("x-mine", HeaderValue::from_static("1"));
+        headers.insert("x-other", HeaderValue::from_static("2"));
+        for_upstream(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-other"]);
+    }
+
+    #[test]
+    fn subprotocols_stay_but_for_those_that_carry_a_token() {
+        let left = |offered: &str| {
+            let mut headers = with("sec-websocket-protocol", offered);
+            for_upstream(&mut headers);
+            headers.get(SEC_WEBSOCKET_PROTOCOL).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let bearer = "base64url.bearer.authorization.k8s.io.dG9rZW4";
+        assert_eq!(
+            left("v4.channel.k8s.io, base64.binary.k8s.io").as_deref(),
+            Some("v4.channel.k8s.io, base64.binary.k8s.io")
+        );
+        assert_eq!(left(&format!("{bearer}, v4.channel.k8s.io")).as_deref(), Some("v4.channel.k8s.io"));
+        assert_eq!(left(bearer), None);
     }
 
     proptest! {

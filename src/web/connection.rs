@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// No deadline: it is we who are at work.
@@ -93,6 +96,12 @@ impl<S> Heard<S> {
     pub(super) fn new(stream: S, deadline: Arc<Deadline>) -> Self {
         Self { stream, deadline }
     }
+}
+
+/// Takes an upgraded connection of a listener's apart: its stream, and what was read ahead.
+pub(super) fn bare(upgraded: Upgraded) -> Result<(TcpStream, Vec<u8>), Upgraded> {
+    let parts = upgraded.downcast::<Heard<TokioIo<TcpStream>>>()?;
+    Ok((parts.io.stream.into_inner(), parts.read_buf.to_vec()))
 }
 
 impl<S: Read + Unpin> Read for Heard<S> {

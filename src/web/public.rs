@@ -1,5 +1,7 @@
 //! The public listener's routes.
 
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,15 +11,53 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
 
 use super::pages::{Failure, asset};
 use super::request_id::RequestId;
-use super::{Gateway, answer, callback, login, logout, request_id, whoami};
+use super::{Gateway, Upstream, answer, callback, login, logout, proxied, request_id, whoami};
+use crate::auth::return_to::OWN_PREFIX;
 use crate::auth::{Kind, Request};
 use crate::edge::{Ui, original};
 
+/// The public listener: our own pages, and in proxy mode everything else.
+#[derive(Clone, Debug)]
+pub struct Public {
+    gateway: Arc<Gateway>,
+    upstream: Option<Arc<Upstream>>,
+    router: Router,
+}
+
+impl Public {
+    /// Serves `gateway`'s pages, and `upstream` behind them if there is one.
+    pub fn new(gateway: Arc<Gateway>, upstream: Option<Arc<Upstream>>) -> Self {
+        Self { router: router(Arc::clone(&gateway)), gateway, upstream }
+    }
+
+    /// Answers one request of `peer`.
+    pub fn answer(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Answering {
+        match &self.upstream {
+            Some(upstream) if !is_ours(request.uri().path()) => {
+                let (gateway, upstream) = (Arc::clone(&self.gateway), Arc::clone(upstream));
+                Box::pin(proxied::carry(gateway, upstream, request, peer))
+            }
+            Some(_) | None => {
+                let answering = self.router.clone().oneshot(request.map(axum::body::Body::new));
+                Box::pin(async move { answering.await.unwrap_or_else(|never| match never {}) })
+            }
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+fn is_ours(path: &str) -> bool {
+    path.starts_with(OWN_PREFIX)
+}
+
 /// What browsers reach, through the ingress.
-pub fn router(gateway: Arc<Gateway>) -> Router {
+fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/lamplighter/login", any(login::login))
         .route("/lamplighter/callback", any(callback::callback))

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
@@ -66,13 +66,12 @@ impl<A> Serve<A> {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Answer,
     {
-        let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.limits.connections));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-            let (stream, peer) = tokio::select! {
+            let arrival = tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok(accepted) => accepted,
+                    Ok(arrival) => arrival,
                     Err(error) => {
                         // Out of file descriptors: connections have to end before new ones can begin.
                         tracing::warn!(%error, "could not accept a connection");
@@ -82,22 +81,16 @@ impl<A> Serve<A> {
                 },
                 () = stop_of(&mut shutdown) => break,
             };
-            let patience = Patience { head: self.limits.header_timeout, idle: self.limits.idle_timeout };
-            let deadline = Deadline::begin(patience);
-            let connection = connection((stream, peer), Arc::clone(&deadline), self.answer.clone());
-            let connection = graceful.watch(connection);
+            let held = hold(arrival, self.limits, self.answer.clone(), shutdown.clone());
             tokio::spawn(async move {
-                tokio::select! {
-                    ended = connection => if let Err(error) = ended {
-                        tracing::debug!(%error, %peer, "a connection broke off");
-                    },
-                    () = deadline.missed() => tracing::debug!(%peer, "a connection kept us waiting for too long"),
-                }
+                held.await;
                 drop(place);
             });
         }
         drop(self.listener);
-        let _ = tokio::time::timeout(self.limits.drain, graceful.shutdown()).await;
+        // Every place given back: every connection is done.
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(self.limits.drain, places.acquire_many(all)).await;
     }
 }
 
@@ -107,28 +100,53 @@ async fn stop_of(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
-fn connection<A, F, B>(
+/// Holds one connection until it ends, keeps us waiting for too long, or is done after `shutdown`.
+async fn hold<A, F, B>(
     (stream, peer): (TcpStream, SocketAddr),
-    deadline: Arc<Deadline>,
+    limits: Limits,
     answer: A,
-) -> impl GracefulConnection<Error = hyper::Error>
-where
+    mut shutdown: watch::Receiver<bool>,
+) where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Answer,
 {
+    let deadline = Deadline::begin(Patience { head: limits.header_timeout, idle: limits.idle_timeout });
     let _ = stream.set_nodelay(true);
     let heard = Heard::new(TokioIo::new(stream), Arc::clone(&deadline));
+    let answers = Arc::clone(&deadline);
     let service = service_fn(move |request: Request<Incoming>| {
-        deadline.work();
-        let deadline = Arc::clone(&deadline);
+        answers.work();
+        let deadline = Arc::clone(&answers);
         let answering = match refuse(&request) {
             Some(status) => Either::Left(ready(empty(status))),
             None => Either::Right(answer(request, peer)),
         };
         answering.map(|response| Ok::<_, Infallible>(response.map(|body| Told::new(body, deadline))))
     });
-    http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).serve_connection(heard, service)
+    let connection = http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).serve_connection(heard, service);
+    let mut connection = pin!(connection.with_upgrades());
+    let mut missed = pin!(deadline.missed());
+    let mut stopping = pin!(stop_of(&mut shutdown));
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, %peer, "a connection broke off");
+                }
+                return;
+            }
+            () = missed.as_mut() => {
+                tracing::debug!(%peer, "a connection kept us waiting for too long");
+                return;
+            }
+            () = stopping.as_mut(), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
 }
 
 fn empty<B: Default>(status: StatusCode) -> Response<B> {

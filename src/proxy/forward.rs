@@ -1,0 +1,183 @@
+//! Sending a request on, and its answer back.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{Either, Empty};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+use super::connector::{Connector, Stream};
+use super::tunnels::Place;
+use super::{Settings, Target, UpstreamError};
+use crate::edge::scrub;
+
+/// Time for the head of an answer: a list of ten thousand pods takes its time, a dead upstream takes for ever.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Takes an upgraded connection of the listener's apart: its stream, and what was read ahead.
+///
+/// Without hyper's wrapping, an idle tunnel costs a few hundred bytes and no buffer.
+pub type BareClient = fn(Upgraded) -> Result<(TcpStream, Vec<u8>), Upgraded>;
+
+/// A request's body, or none.
+type Body = Either<Incoming, Empty<Bytes>>;
+
+/// Sends requests to the upstream. Connections are kept and used again.
+#[derive(Clone)]
+pub struct Forwarder {
+    client: Client<Connector, Body>,
+    authority: Authority,
+}
+
+/// Why there is no answer of the upstream's.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// It cannot be reached.
+    #[error("could not reach the upstream: {0}")]
+    Unreachable(String),
+    /// It closed the connection, or answered what is no HTTP.
+    #[error("the upstream broke off: {0}")]
+    BrokeOff(String),
+    /// It took too long.
+    #[error("the upstream did not answer within {HEAD_TIMEOUT:?}")]
+    TimedOut,
+}
+
+impl Forwarder {
+    /// Sends to the upstream of `settings`, without connecting yet.
+    pub fn new(settings: &Settings) -> Result<Self, UpstreamError> {
+        let connector = Connector::new(settings)?;
+        let authority = match &settings.target {
+            Target::Http(address) | Target::Https { address, .. } => address.clone(),
+            Target::Unix(_) => "localhost".to_owned(),
+        };
+        let authority =
+            Authority::try_from(authority.as_str()).map_err(|_| UpstreamError::Host(authority))?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(50))
+            .retry_canceled_requests(true)
+            .set_host(false)
+            .build(connector);
+        Ok(Self { client, authority })
+    }
+
+    /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client.
+    pub async fn forward(&self, request: Request<Body>) -> Result<Response<Incoming>, ForwardError> {
+        let mut response = self.send(request).await?;
+        scrub::for_client(response.headers_mut());
+        Ok(response)
+    }
+
+    /// Asks the upstream to switch to a WebSocket, and relays it in `place` for `life` at the most.
+    ///
+    /// An answer that is no 101 is returned as it is.
+    pub async fn tunnel(
+        &self,
+        mut request: Request<Incoming>,
+        (place, life): (Place, Duration),
+        bare: BareClient,
+    ) -> Result<Response<Either<Incoming, Empty<Bytes>>>, ForwardError> {
+        let client = hyper::upgrade::on(&mut request);
+        let (mut head, _) = request.into_parts();
+        head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        let mut response = self.send(Request::from_parts(head, Either::Right(Empty::new()))).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            scrub::for_client(response.headers_mut());
+            return Ok(response.map(Either::Left));
+        }
+        let upstream = hyper::upgrade::on(&mut response);
+        tokio::spawn(join((client, bare), upstream, place, life));
+        scrub::for_client(response.headers_mut());
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        Ok(response.map(|_| Either::Right(Empty::new())))
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, ForwardError> {
+        *request.uri_mut() = self.address(request.uri());
+        *request.version_mut() = http::Version::HTTP_11;
+        match tokio::time::timeout(HEAD_TIMEOUT, self.client.request(request)).await {
+            Ok(answer) => answer.map_err(|error| from_hyper(&error)),
+            Err(_) => Err(ForwardError::TimedOut),
+        }
+    }
+
+    /// The same target, to the byte, at the upstream. The connector goes nowhere else in any case.
+    fn address(&self, uri: &Uri) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query =
+            Some(uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+impl ForwardError {
+    /// The reason in one word.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "upstream-unreachable",
+            Self::BrokeOff(_) => "upstream-broke-off",
+            Self::TimedOut => "upstream-timeout",
+        }
+    }
+
+    /// 502, or 504 where time ran out (RFC 9110 sections 15.6.3 and 15.6.5).
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unreachable(_) | Self::BrokeOff(_) => StatusCode::BAD_GATEWAY,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+fn from_hyper(error: &Error) -> ForwardError {
+    let mut cause = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        cause = inner.to_string();
+        next = inner.source();
+    }
+    if error.is_connect() { ForwardError::Unreachable(cause) } else { ForwardError::BrokeOff(cause) }
+}
+
+/// Joins the two ends, once both have switched.
+async fn join((client, bare): (OnUpgrade, BareClient), upstream: OnUpgrade, place: Place, life: Duration) {
+    let (client, upstream) = match tokio::try_join!(client, upstream) {
+        Ok(ends) => ends,
+        Err(error) => {
+            tracing::debug!(%error, "a WebSocket did not come about");
+            return;
+        }
+    };
+    match (bare(client), bare_upstream(upstream)) {
+        (Ok(client), Ok(upstream)) => place.relay(client, upstream, life).await,
+        (Ok(client), Err(upstream)) => place.relay(client, (TokioIo::new(upstream), Vec::new()), life).await,
+        (Err(client), Ok(upstream)) => place.relay((TokioIo::new(client), Vec::new()), upstream, life).await,
+        (Err(client), Err(upstream)) => {
+            place.relay((TokioIo::new(client), Vec::new()), (TokioIo::new(upstream), Vec::new()), life).await;
+        }
+    }
+}
+
+fn bare_upstream(upgraded: Upgraded) -> Result<(Stream, Vec<u8>), Upgraded> {
+    let parts = upgraded.downcast::<TokioIo<Stream>>()?;
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+}

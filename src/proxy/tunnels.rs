@@ -1,0 +1,238 @@
+//! WebSocket tunnels: counted, capped, and closed when their session ends.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::frames;
+use super::relay::Direction;
+use crate::auth::SessionId;
+
+/// Time for a close frame to be taken.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The tunnels that are open.
+#[derive(Debug)]
+pub struct Tunnels {
+    open: Mutex<Open>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    tunnels: HashMap<u64, (SessionId, watch::Sender<Option<Why>>)>,
+}
+
+/// Why a tunnel is closed from here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// The session's time is over, or the person signed out.
+    SessionEnded,
+    /// The process ends.
+    Shutdown,
+}
+
+/// A tunnel's place among those that are open. Dropping it gives the place back.
+#[derive(Debug)]
+pub struct Place {
+    tunnels: Arc<Tunnels>,
+    id: u64,
+    closed: watch::Receiver<Option<Why>>,
+}
+
+impl Tunnels {
+    /// Room for `most` at a time.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), most })
+    }
+
+    /// A place for a tunnel of `session`; `None` when there are too many.
+    pub fn admit(self: &Arc<Self>, session: SessionId) -> Option<Place> {
+        let mut open = self.open();
+        if open.tunnels.len() >= self.most {
+            return None;
+        }
+        let (close, closed) = watch::channel(None);
+        let id = open.next;
+        open.next += 1;
+        open.tunnels.insert(id, (session, close));
+        Some(Place { tunnels: Arc::clone(self), id, closed })
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open().tunnels.len()
+    }
+
+    /// Closes the tunnels of those sessions.
+    pub fn close_where(&self, is_meant: impl Fn(&SessionId) -> bool, why: Why) {
+        for (session, close) in self.open().tunnels.values() {
+            if is_meant(session) {
+                close.send_replace(Some(why));
+            }
+        }
+    }
+
+    /// Waits until every tunnel is gone.
+    pub async fn drained(&self) {
+        while self.count() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.tunnels.open().tunnels.remove(&self.id);
+    }
+}
+
+impl Why {
+    /// RFC 6455 section 7.4.1.
+    fn close_frame(self) -> Vec<u8> {
+        match self {
+            Self::SessionEnded => frames::close(1008, "session ended"),
+            Self::Shutdown => frames::close(1001, "going away"),
+        }
+    }
+}
+
+impl Place {
+    /// Done when the tunnel has to close, at the latest after `life`.
+    async fn closed(&mut self, life: Duration) -> Why {
+        let told = async {
+            let told = self.closed.wait_for(Option::is_some).await.map(|why| *why);
+            match told {
+                Ok(why) => why.unwrap_or(Why::Shutdown),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            why = told => why,
+            () = tokio::time::sleep(life) => Why::SessionEnded,
+        }
+    }
+
+    /// Relays between `client` and `upstream` until both are done or the tunnel has to close, at the latest
+    /// after `life`. What was read ahead of the tunnel comes first.
+    pub(super) async fn relay<C, U>(mut self, client: (C, Vec<u8>), upstream: (U, Vec<u8>), life: Duration)
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut client, client_ahead) = client;
+        let (mut upstream, upstream_ahead) = upstream;
+        let (mut up, mut down) = (Direction::with(client_ahead), Direction::with(upstream_ahead));
+        let why = {
+            let mut closed = pin!(self.closed(life));
+            poll_fn(|context| {
+                let is_sent = up.poll(context, &mut client, &mut upstream);
+                let is_received = down.poll(context, &mut upstream, &mut client);
+                let has_failed =
+                    [&is_sent, &is_received].iter().any(|end| matches!(end, Poll::Ready(Err(_))));
+                if has_failed || (is_sent.is_ready() && is_received.is_ready()) {
+                    return Poll::Ready(None);
+                }
+                closed.as_mut().poll(context).map(Some)
+            })
+            .await
+        };
+        if let Some(why) = why {
+            let last_words = async {
+                poll_fn(|context| {
+                    if down.is_between_frames() {
+                        return Poll::Ready(());
+                    }
+                    down.poll(context, &mut upstream, &mut client).map(|_| ())
+                })
+                .await;
+                down.end_with(&why.close_frame());
+                poll_fn(|context| down.poll(context, &mut upstream, &mut client).map(|_| ())).await;
+            };
+            let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn id(n: u8) -> SessionId {
+        SessionId([n; 16])
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_both_ways_until_both_sides_are_done() {
+        let tunnels = Tunnels::new(1);
+        let place = tunnels.admit(id(1)).unwrap();
+        let ((mut browser, client), (upstream, mut ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
+        let relaying = tokio::spawn(place.relay((client, b"a".to_vec()), (upstream, b"1".to_vec()), HOUR));
+        browser.write_all(b"b").await.unwrap();
+        browser.shutdown().await.unwrap();
+        let mut heard = String::new();
+        ui.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "ab", "half-closed: the UI can still answer");
+        ui.write_all(b"2").await.unwrap();
+        drop(ui);
+        let mut answered = String::new();
+        browser.read_to_string(&mut answered).await.unwrap();
+        assert_eq!(answered, "12");
+        relaying.await.unwrap();
+        assert_eq!(tunnels.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_takes_its_own_tunnels_along() {
+        let tunnels = Tunnels::new(2);
+        let (mine, theirs) = (tunnels.admit(id(1)).unwrap(), tunnels.admit(id(2)).unwrap());
+        let ((mut browser, client), (upstream, mut ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
+        let relaying = tokio::spawn(mine.relay((client, Vec::new()), (upstream, Vec::new()), HOUR));
+        ui.write_all(&[0x82, 2, 7]).await.unwrap();
+        tunnels.close_where(|session| *session == id(1), Why::SessionEnded);
+        ui.write_all(&[7]).await.unwrap();
+        let mut heard = Vec::new();
+        browser.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard[..4], [0x82, 2, 7, 7], "the frame under way is finished");
+        assert_eq!(heard[4..], frames::close(1008, "session ended"));
+        relaying.await.unwrap();
+        assert_eq!(tunnels.count(), 1);
+        drop(theirs);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_does_not_outlive_its_session() {
+        let tunnels = Tunnels::new(1);
+        let place = tunnels.admit(id(1)).unwrap();
+        let ((mut browser, client), (upstream, _ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
+        tokio::spawn(place.relay((client, Vec::new()), (upstream, Vec::new()), HOUR));
+        let mut heard = Vec::new();
+        browser.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, frames::close(1008, "session ended"));
+        tunnels.drained().await;
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_no_more() {
+        let tunnels = Tunnels::new(1);
+        let place = tunnels.admit(id(1)).unwrap();
+        assert!(tunnels.admit(id(1)).is_none());
+        drop(place);
+        assert!(tunnels.admit(id(1)).is_some());
+    }
+}

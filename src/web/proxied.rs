@@ -1,0 +1,301 @@
+//! Proxy mode: everything that is not ours goes through the same decision, and then to the upstream.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use http::{Request, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+
+use super::connection::bare;
+use super::pages::Failure;
+use super::problem::Problem;
+use super::request_id::RequestId;
+use super::{Gateway, answer};
+use crate::auth::seal::MAX_SESSION;
+use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session};
+use crate::edge::ui::Treatment;
+use crate::edge::{original, reply, scrub};
+use crate::proxy::{ForwardError, Forwarder, Tunnels};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What proxy mode needs beside the gateway.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Sends requests on.
+    pub forwarder: Forwarder,
+    /// The tunnels that are open.
+    pub tunnels: Arc<Tunnels>,
+    /// The UI's base path; empty at the root.
+    pub base: String,
+    /// Clusters that the token is for, as the UI names them.
+    pub clusters: Vec<String>,
+}
+
+/// One request on its way through.
+struct Passage<'a> {
+    gateway: &'a Arc<Gateway>,
+    upstream: &'a Upstream,
+    peer: SocketAddr,
+    id: RequestId,
+    kind: Kind,
+    target: String,
+    now: Timestamp,
+}
+
+/// Opens, decides, and carries what may pass.
+pub(super) async fn carry(
+    gateway: Arc<Gateway>,
+    upstream: Arc<Upstream>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response {
+    let now = gateway.clock.now();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let ui = gateway.ui.traits();
+    let described =
+        original::describe(request.headers(), request.method().as_str(), (host, &target), &gateway.site, ui);
+    // What would be refused in forward auth is taken away here.
+    let described = crate::auth::Request { has_foreign_credentials: false, ..described };
+    let mut buffer = [0; MAX_SESSION];
+    let decision = gateway.decide(request.headers(), &described, &mut buffer, now);
+    let passage = Passage {
+        gateway: &gateway,
+        upstream: &upstream,
+        peer,
+        id: RequestId::of(request.headers()),
+        kind: described.kind,
+        target: target.clone(),
+        now,
+    };
+    match decision {
+        Decision::Allow(grant) => passage.allow(grant.into_owned(), request).await,
+        Decision::Challenge(challenge) => passage.challenge(challenge.reason()),
+        Decision::Deny(denial) => passage.deny(denial),
+        Decision::SignOut(session) => passage.sign_out(session.as_ref()),
+    }
+}
+
+impl Passage<'_> {
+    async fn allow(&self, grant: Grant<'static>, request: Request<Incoming>) -> Response {
+        let path = request.uri().path();
+        let Upstream { base, clusters, .. } = self.upstream;
+        let treatment = self.gateway.ui.traits().treatment(request.method().as_str(), path, base, clusters);
+        match treatment {
+            Treatment::Me => me(grant.session()),
+            Treatment::Refuse => answer::not_a_page(Kind::Script, StatusCode::NOT_FOUND, "not-served"),
+            Treatment::ToCluster if self.kind == Kind::Navigation => self.to_cluster(),
+            // Reached by another spelling of the path than the one that signs out: not forwarded either.
+            Treatment::SignOut => self.sign_out(Some(grant.session())),
+            Treatment::Bearer | Treatment::BareToken => {
+                match self.gateway.tokens.obtain(&grant, self.now).await {
+                    Ok(token) => self.forward(&grant, request, credential(token, treatment)).await,
+                    Err(error) => self.mint_failed(&error),
+                }
+            }
+            Treatment::Nothing | Treatment::ToCluster => self.forward(&grant, request, None).await,
+        }
+    }
+
+    async fn forward(
+        &self,
+        grant: &Grant<'static>,
+        request: Request<Incoming>,
+        authorization: Option<HeaderValue>,
+    ) -> Response {
+        let session = grant.session();
+        let request = self.fit(session, request, authorization);
+        let result = if self.kind == Kind::WebSocket {
+            let Some(place) = self.upstream.tunnels.admit(session.id) else {
+                return answer::not_a_page(Kind::Script, StatusCode::SERVICE_UNAVAILABLE, "too-many-tunnels");
+            };
+            let life =
+                Duration::from_secs(u64::try_from(session.expires_at - self.now.as_second()).unwrap_or(0));
+            let answered = self.upstream.forwarder.tunnel(request, (place, life), bare).await;
+            answered.map(|response| {
+                response.map(|body| match body {
+                    Either::Left(body) => Body::new(body),
+                    Either::Right(_) => Body::empty(),
+                })
+            })
+        } else {
+            self.upstream
+                .forwarder
+                .forward(request.map(Either::Left))
+                .await
+                .map(|response| response.map(Body::new))
+        };
+        match result {
+            Ok(mut response) => {
+                self.keep_our_cookies_ours(&mut response);
+                response
+            }
+            Err(error) => self.upstream_failed(&error),
+        }
+    }
+
+    /// The request as the upstream gets it: nothing that the client says of itself, everything that we know.
+    fn fit(
+        &self,
+        session: &Session<'_>,
+        mut request: Request<Incoming>,
+        authorization: Option<HeaderValue>,
+    ) -> Request<Incoming> {
+        let ui = self.gateway.ui.traits();
+        let cookies = if ui.wants_cookies {
+            self.gateway.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
+        } else {
+            HeaderValue::from_static("")
+        };
+        let forwarded_for = self.forwarded_for(request.headers().get(X_FORWARDED_FOR));
+        let headers = request.headers_mut();
+        scrub::for_upstream(headers);
+        headers.remove(COOKIE);
+        if !cookies.is_empty() {
+            headers.insert(COOKIE, cookies);
+        }
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        reply::name_person(headers, session);
+        let site = &self.gateway.site;
+        let proto = if site.is_secure() { "https" } else { "http" };
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+        for (name, value) in [(X_FORWARDED_FOR, forwarded_for.as_str()), (X_FORWARDED_HOST, site.authority())]
+        {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        request
+    }
+
+    /// The peer's address, behind what a proxy says that we trust.
+    fn forwarded_for(&self, said: Option<&HeaderValue>) -> String {
+        let peer = self.peer.ip().to_canonical().to_string();
+        match said.and_then(|said| said.to_str().ok()).filter(|_| self.gateway.trusts(self.peer.ip())) {
+            Some(said) => format!("{said}, {peer}"),
+            None => peer,
+        }
+    }
+
+    /// The upstream sets no cookie of a name of ours.
+    fn keep_our_cookies_ours(&self, response: &mut Response) {
+        let ours = self.gateway.sessions.names().session().as_bytes();
+        let is_ours = |value: &HeaderValue| {
+            value.as_bytes().get(..ours.len()).is_some_and(|start| start.eq_ignore_ascii_case(ours))
+        };
+        if response.headers().get_all(SET_COOKIE).iter().any(is_ours) {
+            let kept: Vec<HeaderValue> = response
+                .headers()
+                .get_all(SET_COOKIE)
+                .iter()
+                .filter(|value| !is_ours(value))
+                .cloned()
+                .collect();
+            response.headers_mut().remove(SET_COOKIE);
+            for value in kept {
+                response.headers_mut().append(SET_COOKIE, value);
+            }
+        }
+    }
+
+    fn to_cluster(&self) -> Response {
+        let path = self.target.split(['?', '#']).next().unwrap_or("/");
+        let cluster = path.trim_end_matches('/').rsplit_once('/').map_or("/", |(cluster, _)| cluster);
+        answer::redirect(&self.gateway.site.url(&format!("{cluster}/")), None)
+    }
+
+    fn challenge(&self, reason: &'static str) -> Response {
+        if self.kind == Kind::Navigation {
+            return answer::redirect(&reply::login_url(&self.gateway.site, &self.target), None);
+        }
+        answer::not_a_page(self.kind, StatusCode::UNAUTHORIZED, reason)
+    }
+
+    fn deny(&self, denial: Denial) -> Response {
+        tracing::info!(reason = denial.reason(), request_id = self.id.0, kind = ?self.kind, "refused");
+        match denial {
+            Denial::UnknownHost if self.kind == Kind::Navigation => {
+                answer::redirect(&reply::login_url(&self.gateway.site, &self.target), None)
+            }
+            _ => answer::not_a_page(self.kind, StatusCode::FORBIDDEN, denial.reason()),
+        }
+    }
+
+    /// Headlamp's script takes 200 and loads the page anew, which then says "signed out".
+    fn sign_out(&self, session: Option<&Session<'_>>) -> Response {
+        if let Some(session) = session {
+            self.gateway.end(session);
+        }
+        let headers = [
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (reply::X_RELOAD, HeaderValue::from_static("reload")),
+            (SET_COOKIE, self.gateway.sessions.signed_out(self.now)),
+        ];
+        (headers, Json(serde_json::json!({}))).into_response()
+    }
+
+    fn mint_failed(&self, error: &crate::k8s::MintError) -> Response {
+        if self.kind != Kind::Navigation {
+            return answer::not_a_page(self.kind, StatusCode::BAD_GATEWAY, error.reason());
+        }
+        let back = self.back();
+        Problem { site: &self.gateway.site, back: &back, id: &self.id }.mint(error)
+    }
+
+    fn upstream_failed(&self, error: &ForwardError) -> Response {
+        tracing::warn!(%error, reason = error.reason(), request_id = self.id.0, "the upstream failed");
+        if self.kind != Kind::Navigation {
+            return answer::not_a_page(self.kind, error.status(), error.reason());
+        }
+        let page = Failure {
+            command: None,
+            reason: error.reason().to_owned(),
+            request_id: self.id.0.clone(),
+            retry_seconds: Some(10),
+            retry_url: Some(self.back().to_string()),
+            title: "The UI does not answer".to_owned(),
+            todo: vec![
+                "Wait a moment: this page tries again by itself.".to_owned(),
+                "If this lasts, tell your administrator, and give them the request id below.".to_owned(),
+            ],
+            what: "You are signed in, but the UI behind lamplighter cannot be reached.".to_owned(),
+        };
+        answer::refusal(error.status(), error.reason(), &page)
+    }
+
+    fn back(&self) -> ReturnTo {
+        let site = &self.gateway.site;
+        ReturnTo::parse(&self.target, site).unwrap_or_else(|_| ReturnTo::home(site))
+    }
+}
+
+/// Headlamp before 0.43 would show the ServiceAccount's name, or none.
+fn me(session: &Session<'_>) -> Response {
+    let groups: Vec<&str> = session.groups.split(',').filter(|group| !group.is_empty()).collect();
+    let me = serde_json::json!({
+        "username": session.name, "email": session.email, "groups": groups, "userInfoURL": "",
+    });
+    ([(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(me)).into_response()
+}
+
+fn credential(token: Option<HeaderValue>, treatment: Treatment) -> Option<HeaderValue> {
+    let token = token?;
+    if treatment != Treatment::BareToken {
+        return Some(token);
+    }
+    let mut alone = HeaderValue::from_bytes(token.as_bytes().strip_prefix(b"Bearer ")?).ok()?;
+    alone.set_sensitive(true);
+    Some(alone)
+}
