@@ -1,19 +1,27 @@
 //! From a configuration to what each module is told.
 
-use crate::app::{Listen, Settings};
+use crate::app::{Listen, Proxied, Settings};
 use crate::auth::claims::Algorithm;
 use crate::auth::{ClaimNames, Credential, Match, Policy, ServiceAccountRef, Site};
-use crate::config::{self, Config, EmailPattern, FileError, SecretSource, SigningAlgorithm, UserInfo};
+use crate::config::{
+    self, Config, EmailPattern, FileError, SecretSource, SigningAlgorithm, UpstreamAddress, UserInfo,
+};
 use crate::edge::Ui;
 use crate::k8s::{self, KubeconfigSource};
 use crate::oidc::{self, ClientSecret, UserinfoUse};
+use crate::proxy::{self, Target};
 use crate::store;
+
+/// WebSockets at a time, each a few KiB: Headlamp opens one a watched list.
+const MAX_TUNNELS: usize = 10_000;
 
 /// What a valid configuration can still lack: a file that went away meanwhile.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SettingsError {
     #[error("oidc.caFile: {0}")]
     CaFile(FileError),
+    #[error("upstreamCaFile: {0}")]
+    UpstreamCaFile(FileError),
     #[error("store.redis: {0}")]
     Store(FileError),
     #[error("site: has no host")]
@@ -40,7 +48,7 @@ pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
             trusted_proxies: config.listen.trusted_proxies,
         },
         store: shared_store(config.store)?,
-        upstream: None,
+        upstream: config.upstream.map(proxied).transpose()?,
     })
 }
 
@@ -52,6 +60,24 @@ fn shared_store(store: config::Store) -> Result<Option<store::Settings>, Setting
             Ok(Some(store::Settings { url }))
         }
     }
+}
+
+fn proxied(upstream: config::Upstream) -> Result<Proxied, SettingsError> {
+    let ca = upstream.ca_file.as_deref().map(config::read_secret).transpose();
+    let ca = ca.map_err(SettingsError::UpstreamCaFile)?;
+    Ok(Proxied {
+        upstream: proxy::Settings {
+            target: match upstream.address {
+                UpstreamAddress::Http(address) => Target::Http(address),
+                UpstreamAddress::Https { host, address } => Target::Https { host, address },
+                UpstreamAddress::Unix(path) => Target::Unix(path),
+            },
+            ca_pem: ca.map(|pem| secrecy::ExposeSecret::expose_secret(&pem).to_vec()),
+        },
+        base: upstream.base_path,
+        clusters: upstream.clusters,
+        tunnels: MAX_TUNNELS,
+    })
 }
 
 fn provider(oidc: config::Oidc) -> Result<oidc::Settings, SettingsError> {

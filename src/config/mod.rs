@@ -29,6 +29,7 @@ mod shape;
 mod store;
 mod text;
 mod tree;
+mod upstream;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use self::{
     schema::schema,
     session::Session,
     store::Store,
+    upstream::{Upstream, UpstreamAddress},
 };
 
 /// The largest configuration file, in bytes: that of a ConfigMap.
@@ -84,6 +86,8 @@ pub struct Config {
     pub listen: Listen,
     /// What several replicas share.
     pub store: Store,
+    /// The UI that the public listener is a proxy for; `None`: an ingress asks.
+    pub upstream: Option<Upstream>,
 }
 
 /// The UI upstream.

@@ -1,5 +1,7 @@
 //! The file's top level, as it is written.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -15,6 +17,7 @@ use super::{
     role::{self, RawRole},
     session::RawSession,
     store::RawStore,
+    upstream::RawUpstream,
 };
 
 /// The configuration of lamplighter.
@@ -37,6 +40,19 @@ pub(super) struct RawConfig {
     /// The UI upstream, which decides what it is sent.
     #[serde(default)]
     ui: Ui,
+    /// The UI's address, such as `http://127.0.0.1:4466`, `https://…` or `unix:/run/headlamp.sock`. Set: the public
+    /// listener is the proxy in front of it. Not set: an ingress asks.
+    #[schemars(extend("x-form" = "an address, such as `http://127.0.0.1:4466`"))]
+    upstream: Option<String>,
+    /// A PEM file of certificate authorities to trust for the upstream beside the system's.
+    #[schemars(with = "Option<String>", extend("x-form" = "a path"))]
+    upstream_ca_file: Option<PathBuf>,
+    /// The UI's base path, such as `/headlamp`, where it is not at the root.
+    #[schemars(extend("x-form" = "a path, such as `/headlamp`"))]
+    base_path: Option<String>,
+    /// In proxy mode, the clusters that the token is for, as the UI names them in its paths.
+    #[serde(default = "clusters")]
+    clusters: Vec<String>,
     /// The API server that issues tokens. Nothing set: that of the cluster lamplighter runs in.
     #[serde(default)]
     kubernetes: RawKubernetes,
@@ -59,6 +75,13 @@ impl RawConfig {
         let kubernetes = self.kubernetes.check(&top.key("kubernetes"), problems);
         let listen = self.listen.check(&top.key("listen"), problems);
         let store = self.store.check(&top.key("store"), problems);
+        let upstream = RawUpstream {
+            address: self.upstream,
+            ca_file: self.upstream_ca_file,
+            base_path: self.base_path,
+            clusters: self.clusters,
+        };
+        let upstream = upstream.check(&top, problems);
         Some(Config {
             site: site?,
             oidc: oidc?,
@@ -68,8 +91,13 @@ impl RawConfig {
             kubernetes: kubernetes?,
             listen: listen?,
             store: store?,
+            upstream: upstream.ok()?,
         })
     }
+}
+
+fn clusters() -> Vec<String> {
+    vec!["main".to_owned()]
 }
 
 fn site(text: &str) -> Result<Url, String> {

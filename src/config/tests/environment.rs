@@ -94,7 +94,7 @@ fn a_mistake_names_its_variable() {
             "a",
             "environment variable LAMPLIGHTER_OIDC_CLIENT_ID: is no setting; did you mean LAMPLIGHTER_OIDC__CLIENT_ID?",
         ),
-        ("LAMPLIGHTER_UPSTREAM", "a", "environment variable LAMPLIGHTER_UPSTREAM: is no setting; unset it"),
+        ("LAMPLIGHTER_GREETING", "a", "environment variable LAMPLIGHTER_GREETING: is no setting; unset it"),
         ("LAMPLIGHTER_", "a", "environment variable LAMPLIGHTER_: is no setting; unset it"),
         (
             "LAMPLIGHTER_ROLES__0__NAME",

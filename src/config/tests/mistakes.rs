@@ -238,7 +238,7 @@ const OTHERS: &[Case] = &[
     ),
     (
         "roles:",
-        "upstream: http://127.0.0.1:4466\nroles:",
-        "c.yaml:5: upstream: unknown key; known here: kubernetes, listen, oidc, roles, session, site, store, ui",
+        "greeting: hello\nroles:",
+        "c.yaml:5: greeting: unknown key; known here: basePath, clusters, kubernetes, listen, oidc, roles, session, site, store, ui, upstream, upstreamCaFile",
     ),
 ];
