@@ -205,6 +205,7 @@ fn settings(issuer: String, kubeconfig: String) -> Settings {
             ..k8s::Settings::default()
         },
         store: None,
+        upstream: None,
         listen: Listen {
             public: anywhere,
             authz: anywhere,
