@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
+use crate::auth::code::CodeKey;
 use crate::auth::{KeyRing, Policy, Site};
 use crate::clock::Clock;
 use crate::edge::Ui;
@@ -23,7 +24,7 @@ use crate::k8s::{ClientError, Minter, Tokens};
 use crate::oidc::{Provider, ProviderError};
 use crate::proxy::{Forwarder, Tunnels, UpstreamError, Why};
 use crate::store::{Store, StoreError};
-use crate::web::{Authz, Gateway, Limits, Public, Serve, Sessions, Upstream, admin_router};
+use crate::web::{Authz, Fallback, Gateway, Limits, Public, Serve, Sessions, Tries, Upstream, admin_router};
 use crate::{k8s, oidc, proxy, random, store};
 
 /// How often what is past is forgotten, and key files are looked at.
@@ -55,6 +56,23 @@ pub struct Settings {
     pub store: Option<store::Settings>,
     /// The UI that the public listener is a proxy for; none: an ingress asks.
     pub upstream: Option<Proxied>,
+    /// A way in when the provider is down; none: there is none.
+    pub fallback: Option<SideDoor>,
+}
+
+/// A way in through `kubectl port-forward`.
+#[derive(Clone, Debug)]
+pub struct SideDoor {
+    /// Where it listens, on the loopback.
+    pub listen: SocketAddr,
+    /// The role that whoever comes in gets.
+    pub role: String,
+    /// How long they may stay, in seconds.
+    pub session_seconds: i64,
+    /// The UI.
+    pub upstream: Proxied,
+    /// What kubectl names lamplighter's pod by, with its namespace if that is known: `-n NAMESPACE deploy/NAME`.
+    pub workload: String,
 }
 
 /// The UI that the public listener is a proxy for.
@@ -116,6 +134,9 @@ pub enum StartError {
     /// The upstream's settings cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// There is no such role.
+    #[error("fallback.role: there is no role {0:?}")]
+    Role(String),
 }
 
 /// A program whose listeners are bound, and which answers nobody yet.
@@ -127,6 +148,14 @@ pub struct Bound {
     public: TcpListener,
     authz: TcpListener,
     admin: TcpListener,
+    fallback: Option<Loopback>,
+}
+
+/// The fallback, and where it listens: at both addresses of the loopback, as far as there are two.
+#[derive(Debug)]
+struct Loopback {
+    fallback: Arc<Fallback>,
+    listeners: Vec<TcpListener>,
 }
 
 impl Bound {
@@ -137,8 +166,15 @@ impl Bound {
         let listen = settings.listen.clone();
         let key_files = settings.key_files.clone();
         let upstream = settings.upstream.as_ref().map(upstream).transpose()?;
+        let side_door = settings.fallback.clone();
+        let gateway = Arc::new(gateway(settings, clock).await?);
+        let fallback = match &side_door {
+            Some(side_door) => Some(loopback(side_door, &gateway, &key_files).await?),
+            None => None,
+        };
         Ok(Self {
-            gateway: Arc::new(gateway(settings, clock).await?),
+            fallback,
+            gateway,
             upstream: upstream.map(Arc::new),
             key_files,
             public: bind("public", listen.public).await?,
@@ -162,6 +198,11 @@ impl Bound {
         self.admin.local_addr()
     }
 
+    /// Where the fallback is reached.
+    pub fn fallback(&self) -> Option<SocketAddr> {
+        self.fallback.as_ref()?.listeners.first()?.local_addr().ok()
+    }
+
     /// What answers.
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
@@ -182,6 +223,17 @@ impl Bound {
                 Serve { listener: self.admin, limits, answer: route(admin_router()) }.run(stopped.clone()),
             )
         };
+        let side_doors = self.fallback.into_iter().flat_map(|Loopback { fallback, listeners }| {
+            let stopped = stopped.clone();
+            listeners.into_iter().map(move |listener| {
+                let fallback = Arc::clone(&fallback);
+                let answer = move |request, peer| -> Answering {
+                    Box::pin(Arc::clone(&fallback).answer(request, peer))
+                };
+                tokio::spawn(Serve { listener, limits, answer }.run(stopped.clone()))
+            })
+        });
+        let side_doors: Vec<_> = side_doors.collect();
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.gateway), self.key_files));
         let tunnels = self.upstream.map(|upstream| Arc::clone(&upstream.tunnels));
         let watching = tunnels.clone().map(|tunnels| tokio::spawn(close_ended(self.gateway, tunnels)));
@@ -193,6 +245,9 @@ impl Bound {
                 let _ = tokio::time::timeout(limits.drain, tunnels.drained()).await;
             }
         });
+        for side_door in side_doors {
+            let _ = side_door.await;
+        }
         housekeeping.abort();
         watching.inspect(JoinHandle::abort);
     }
@@ -205,6 +260,7 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
     Ok(Gateway {
         sessions: Sessions::new(keys, &settings.site, &settings.oidc.client_id),
         provider: Provider::new(settings.oidc, redirect_uri)?,
+        way_in: settings.fallback.as_ref().map(way_in),
         tokens: Tokens::new(minter, clock.clone()),
         store: settings.store.as_ref().map_or_else(|| Ok(Store::in_memory()), Store::shared)?,
         site: settings.site,
@@ -216,6 +272,12 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
     })
 }
 
+/// How to get to the fallback, as a command.
+fn way_in(side_door: &SideDoor) -> String {
+    let port = side_door.listen.port();
+    format!("kubectl port-forward {} {port}", side_door.workload)
+}
+
 fn upstream(proxied: &Proxied) -> Result<Upstream, UpstreamError> {
     Ok(Upstream {
         forwarder: Forwarder::new(&proxied.upstream)?,
@@ -223,6 +285,53 @@ fn upstream(proxied: &Proxied) -> Result<Upstream, UpstreamError> {
         base: proxied.base.clone(),
         clusters: proxied.clusters.clone(),
     })
+}
+
+async fn loopback(
+    side_door: &SideDoor,
+    gateway: &Arc<Gateway>,
+    key_files: &[PathBuf],
+) -> Result<Loopback, StartError> {
+    let known = gateway.policy.roles().find(|role| role.name == side_door.role);
+    let role = known.cloned().ok_or_else(|| StartError::Role(side_door.role.clone()))?;
+    let secret = code_secret(key_files)?;
+    let first = bind("fallback", side_door.listen).await?;
+    let port = first.local_addr().map_or(side_door.listen.port(), |address| address.port());
+    let other = if side_door.listen.is_ipv4() {
+        IpAddr::from(Ipv6Addr::LOCALHOST)
+    } else {
+        Ipv4Addr::LOCALHOST.into()
+    };
+    let mut listeners = vec![first];
+    match TcpListener::bind((other, port)).await {
+        Ok(second) => listeners.push(second),
+        Err(error) => {
+            tracing::warn!(%error, %other, "the fallback listens at one address of the loopback only");
+        }
+    }
+    let tag: String = random::bytes::<6>().iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    let keys = KeyRing::new(&[random::bytes::<32>()]).expect("32 bytes are enough for a key");
+    let fallback = Fallback {
+        gateway: Arc::clone(gateway),
+        upstream: Arc::new(upstream(&side_door.upstream)?),
+        sessions: Sessions::for_fallback(keys, &tag),
+        code_key: CodeKey::derive(&secret),
+        role,
+        session_seconds: side_door.session_seconds,
+        code_command: format!("kubectl exec {} -- lamplighter fallback code", side_door.workload),
+        tries: Tries::default(),
+    };
+    Ok(Loopback { fallback: Arc::new(fallback), listeners })
+}
+
+/// What codes are signed with: the first session key's secret.
+pub fn code_secret(key_files: &[PathBuf]) -> Result<Vec<u8>, StartError> {
+    let unusable = |path: &PathBuf, cause: String| StartError::Key { path: path.clone(), cause };
+    let Some(path) = key_files.first() else {
+        return Err(unusable(&PathBuf::new(), "the fallback needs one".to_owned()));
+    };
+    let secret = std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?;
+    Ok(secret.trim_ascii().to_vec())
 }
 
 async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

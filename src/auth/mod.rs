@@ -4,6 +4,7 @@
 //! arguments, so each rule here is a table of inputs and outputs.
 
 pub mod claims;
+pub mod code;
 pub mod identity;
 pub mod login;
 pub mod policy;

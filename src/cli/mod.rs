@@ -7,6 +7,7 @@
 
 mod config;
 mod demo;
+mod fallback;
 mod serve;
 mod settings;
 mod shutdown;
@@ -38,6 +39,9 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// The way in when the provider is down.
+    #[command(subcommand)]
+    Fallback(fallback::Command),
     /// Run everything on embedded parts, with no configuration: a provider, an API server, an upstream.
     Demo(demo::Args),
 }
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Fallback(command) => fallback::run(&command),
         Command::Demo(args) => demo::run(&args),
     }
 }

@@ -1,6 +1,6 @@
 //! From a configuration to what each module is told.
 
-use crate::app::{Listen, Proxied, Settings};
+use crate::app::{Listen, Proxied, Settings, SideDoor};
 use crate::auth::claims::Algorithm;
 use crate::auth::{ClaimNames, Credential, Match, Policy, ServiceAccountRef, Site};
 use crate::config::{
@@ -14,6 +14,9 @@ use crate::store;
 
 /// WebSockets at a time, each a few KiB: Headlamp opens one a watched list.
 const MAX_TUNNELS: usize = 10_000;
+
+/// Where the kubelet says in which namespace a pod is.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// What a valid configuration can still lack: a file that went away meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,7 @@ pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
         },
         store: shared_store(config.store)?,
         upstream: config.upstream.map(proxied).transpose()?,
+        fallback: config.fallback.map(side_door).transpose()?,
     })
 }
 
@@ -60,6 +64,18 @@ fn shared_store(store: config::Store) -> Result<Option<store::Settings>, Setting
             Ok(Some(store::Settings { url }))
         }
     }
+}
+
+fn side_door(fallback: config::Fallback) -> Result<SideDoor, SettingsError> {
+    let namespace = std::fs::read_to_string(NAMESPACE_FILE).ok();
+    let namespace = namespace.map(|name| format!("-n {} ", name.trim())).unwrap_or_default();
+    Ok(SideDoor {
+        listen: fallback.listen,
+        role: fallback.role,
+        session_seconds: i64::try_from(fallback.ttl.as_secs()).unwrap_or(i64::MAX),
+        upstream: proxied(fallback.upstream)?,
+        workload: format!("{namespace}{}", fallback.workload),
+    })
 }
 
 fn proxied(upstream: config::Upstream) -> Result<Proxied, SettingsError> {

@@ -11,6 +11,7 @@
 mod duration;
 mod env;
 mod error;
+mod fallback;
 mod file;
 mod kubernetes;
 mod listen;
@@ -49,6 +50,7 @@ use self::{error::Problems, raw::RawConfig, tree::Node};
 pub use self::{
     env::environment,
     error::{ConfigError, ConfigErrors},
+    fallback::Fallback,
     file::{FileError, SecretSource, read_secret},
     kubernetes::Kubernetes,
     listen::Listen,
@@ -88,6 +90,8 @@ pub struct Config {
     pub store: Store,
     /// The UI that the public listener is a proxy for; `None`: an ingress asks.
     pub upstream: Option<Upstream>,
+    /// A way in through `kubectl port-forward`; `None`: there is none.
+    pub fallback: Option<Fallback>,
 }
 
 /// The UI upstream.

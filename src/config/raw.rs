@@ -9,6 +9,7 @@ use url::Url;
 use super::{
     Config, Ui,
     error::Problems,
+    fallback::{RawFallback, Shared},
     kubernetes::RawKubernetes,
     listen::RawListen,
     oidc::RawOidc,
@@ -59,6 +60,8 @@ pub(super) struct RawConfig {
     /// Where lamplighter listens, and whom it answers.
     #[serde(default)]
     listen: RawListen,
+    /// A way in through `kubectl port-forward`, when the provider or the ingress is down. Not set: there is none.
+    fallback: Option<RawFallback>,
     /// What several replicas share. Nothing set: each replica knows only of its own sign-outs.
     #[serde(default)]
     store: RawStore,
@@ -81,7 +84,15 @@ impl RawConfig {
             base_path: self.base_path,
             clusters: self.clusters,
         };
+        let raw_upstream = upstream.clone();
         let upstream = upstream.check(&top, problems);
+        let known = Shared {
+            roles: roles.as_deref(),
+            session: session.as_ref(),
+            upstream: upstream.as_ref().ok().and_then(Option::as_ref),
+            raw_upstream,
+        };
+        let fallback = self.fallback.map(|fallback| fallback.check(known, &top.key("fallback"), problems));
         Some(Config {
             site: site?,
             oidc: oidc?,
@@ -92,6 +103,7 @@ impl RawConfig {
             listen: listen?,
             store: store?,
             upstream: upstream.ok()?,
+            fallback: fallback.map_or(Some(None), |fallback| fallback.map(Some))?,
         })
     }
 }

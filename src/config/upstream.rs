@@ -36,6 +36,7 @@ pub enum UpstreamAddress {
 }
 
 /// As written.
+#[derive(Clone)]
 pub(super) struct RawUpstream {
     pub(super) address: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
@@ -52,23 +53,30 @@ impl RawUpstream {
         if let Some(path) = &self.ca_file {
             problems.keep(&top.key("upstreamCaFile"), file::check_certificates(path));
         }
-        let base_path = self.base_path.map_or(Ok(String::new()), |path| base_path(&path));
-        let base_path = problems.keep(&top.key("basePath"), base_path);
-        let clusters = problems.keep_all(&top.key("clusters"), &self.clusters, cluster);
         if self.clusters.is_empty() {
             problems
                 .add(&top.key("clusters"), "is empty, so the UI would get no token; remove it or name one");
         }
-        let Some(address) = self.address else {
-            if self.ca_file.is_some() {
-                problems
-                    .add(&top.key("upstreamCaFile"), "is for no upstream; set upstream too, or remove it");
-            }
-            return Ok(None);
-        };
-        let address = problems.keep(&top.key("upstream"), address_of(&address));
-        match (address, base_path, clusters) {
-            (Some(address), Some(base_path), Some(clusters)) => {
+        problems.keep(&top.key("basePath"), self.base_path());
+        problems.keep_all(&top.key("clusters"), &self.clusters, cluster);
+        self.check_at(&top.key("upstream"), problems)
+    }
+
+    fn base_path(&self) -> Result<String, String> {
+        self.base_path.as_deref().map_or(Ok(String::new()), base_path)
+    }
+
+    /// The same, where the address is the value of the key `at`.
+    pub(super) fn check_at(
+        self,
+        at: &KeyPath,
+        problems: &mut Problems<'_>,
+    ) -> Result<Option<Upstream>, Noted> {
+        let Some(address) = &self.address else { return Ok(None) };
+        let address = problems.keep(at, address_of(address));
+        let clusters: Result<Vec<String>, String> = self.clusters.iter().map(|name| cluster(name)).collect();
+        match (address, self.base_path(), clusters) {
+            (Some(address), Ok(base_path), Ok(clusters)) => {
                 Ok(Some(Upstream { address, ca_file: self.ca_file, base_path, clusters }))
             }
             _ => Err(Noted),

@@ -138,6 +138,7 @@ fn settings(site: &str, provider: &Provider, api_server: &ApiServer) -> Settings
         },
         store: None,
         upstream: None,
+        fallback: None,
     }
 }
 

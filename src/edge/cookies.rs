@@ -6,8 +6,11 @@ use memchr::memmem::Finder;
 
 use super::ui::Traits;
 
-/// Beginning of every cookie name of ours, behind its prefix.
-const OWN: &str = "lamplighter";
+/// Beginning of our cookies' names.
+const HOST: &str = "__Host-lamplighter";
+
+/// Beginning of the fallback's cookies' names.
+const LOOPBACK: &str = "lamplighter-fallback-";
 
 /// The names of our cookies at a site.
 #[derive(Clone, Debug)]
@@ -31,7 +34,15 @@ pub enum Found<'a> {
 impl CookieNames {
     /// `__Host-`: only this very host, by https or on localhost, can set it.
     pub fn host() -> Self {
-        let session = format!("__Host-{OWN}");
+        let session = HOST.to_owned();
+        let attempt_prefix = format!("{session}-attempt-");
+        let finder = Finder::new(&session).into_owned();
+        Self { session, attempt_prefix, finder }
+    }
+
+    /// On the loopback, where every port shares one jar: a name of this process's own.
+    pub fn loopback(tag: &str) -> Self {
+        let session = format!("{LOOPBACK}{tag}");
         let attempt_prefix = format!("{session}-attempt-");
         let finder = Finder::new(&session).into_owned();
         Self { session, attempt_prefix, finder }
@@ -84,7 +95,7 @@ impl CookieNames {
     pub fn for_upstream(&self, headers: &HeaderMap, ui: &Traits, most: usize) -> HeaderValue {
         let mut kept: Vec<u8> = Vec::with_capacity(headers.get(COOKIE).map_or(0, HeaderValue::len));
         for (name, value) in headers.get_all(COOKIE).iter().flat_map(|header| pairs(header.as_bytes())) {
-            if self.is_ours(name) || ui.token_cookies.iter().any(|prefix| starts_with(name, prefix)) {
+            if is_ours(name) || ui.token_cookies.iter().any(|prefix| starts_with(name, prefix)) {
                 continue;
             }
             if !kept.is_empty() {
@@ -99,10 +110,11 @@ impl CookieNames {
         }
         HeaderValue::from_bytes(&kept).unwrap_or(HeaderValue::from_static(""))
     }
+}
 
-    fn is_ours(&self, name: &[u8]) -> bool {
-        starts_with(name, &self.session)
-    }
+/// Whether a cookie of this name is ours, whichever listener's.
+pub fn is_ours(name: &[u8]) -> bool {
+    [HOST, LOOPBACK].iter().any(|prefix| starts_with(name, prefix))
 }
 
 /// Servers compare cookie names by case, but not all of them: nothing of ours leaves in any case.

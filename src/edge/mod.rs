@@ -4,6 +4,7 @@
 
 pub mod cookies;
 pub mod dialect;
+pub mod loopback;
 pub mod original;
 pub mod reply;
 pub mod scrub;

@@ -28,7 +28,11 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
 
 /// Adds what every answer to a browser says.
 pub(super) async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    hardened(next.run(request).await)
+}
+
+/// The same answer, with what every answer to a browser says.
+pub(super) fn hardened(mut response: Response) -> Response {
     for (name, value) in ALWAYS {
         response.headers_mut().entry(name).or_insert(value);
     }
@@ -45,7 +49,12 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
 ///
 /// Under `no-referrer` a browser would send `Origin: null` with the form, which says nothing.
 pub(super) fn form(template: &impl Template) -> Response {
-    let mut response = page(StatusCode::OK, template);
+    form_with(StatusCode::OK, template)
+}
+
+/// The same, with another status.
+pub(super) fn form_with(status: StatusCode, template: &impl Template) -> Response {
+    let mut response = page(status, template);
     response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }

@@ -41,7 +41,7 @@ pub(super) async fn callback(
         );
     }
     let home = ReturnTo::home(&gateway.site);
-    let lost = Problem { site: &gateway.site, back: &home, id: &id };
+    let lost = Problem { site: &gateway.site, back: &home, id: &id, way_in: gateway.way_in.as_deref() };
     let callback = match Callback::parse(query.as_deref().unwrap_or("")) {
         Ok(callback) => callback,
         Err(error) => return lost.callback(error),

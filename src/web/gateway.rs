@@ -37,6 +37,8 @@ pub struct Gateway {
     pub store: Store,
     /// Who may ask the authz listener.
     pub trusted_proxies: Vec<IpNet>,
+    /// How to come in when the provider is down, as a command; none without a fallback.
+    pub way_in: Option<String>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -50,7 +52,18 @@ impl Gateway {
         buffer: &'b mut [u8; MAX_SESSION],
         now: Timestamp,
     ) -> Decision<'b> {
-        let presented = match self.sessions.open(headers, buffer, now) {
+        self.decide_with(&self.sessions, headers, request, (buffer, now))
+    }
+
+    /// The same, with the cookies of another listener.
+    pub(super) fn decide_with<'b>(
+        &self,
+        sessions: &Sessions,
+        headers: &HeaderMap,
+        request: &Request<'_>,
+        (buffer, now): (&'b mut [u8; MAX_SESSION], Timestamp),
+    ) -> Decision<'b> {
+        let presented = match sessions.open(headers, buffer, now) {
             Presented::Session(session) if self.store.is_ended(&session.id) => Presented::SignedOut,
             presented => presented,
         };

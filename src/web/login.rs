@@ -52,7 +52,8 @@ pub(super) async fn login(
     }
     let now = gateway.clock.now();
     let ask = Ask::read(query.as_deref().unwrap_or(""), &gateway);
-    let problem = Problem { site: &gateway.site, back: &ask.back, id: &id };
+    let problem =
+        Problem { site: &gateway.site, back: &ask.back, id: &id, way_in: gateway.way_in.as_deref() };
     let mut buffer = [0; MAX_SESSION];
     match gateway.decide(&headers, &request, &mut buffer, now) {
         Decision::Allow(grant) => go_back(&gateway, grant, &problem, now).await,

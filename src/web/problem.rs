@@ -21,6 +21,8 @@ pub(super) struct Problem<'a> {
     pub(super) site: &'a Site,
     pub(super) back: &'a ReturnTo,
     pub(super) id: &'a RequestId,
+    /// How to come in when the provider is down, as a command.
+    pub(super) way_in: Option<&'a str>,
 }
 
 impl Problem<'_> {
@@ -170,7 +172,7 @@ impl Problem<'_> {
         [title, what, first, second]: [&str; 4],
     ) -> Response {
         let page = Failure {
-            command: None,
+            command: self.way_in.filter(|_| reason == "provider-unreachable").map(str::to_owned),
             reason: reason.to_owned(),
             request_id: self.id.0.clone(),
             retry_seconds: tries_again.then_some(RETRY_SECONDS),

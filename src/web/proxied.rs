@@ -17,11 +17,11 @@ use super::connection::bare;
 use super::pages::Failure;
 use super::problem::Problem;
 use super::request_id::RequestId;
-use super::{Gateway, answer};
+use super::{Fallback, Gateway, Sessions, answer};
 use crate::auth::seal::MAX_SESSION;
-use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session};
+use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session, Site};
 use crate::edge::ui::Treatment;
-use crate::edge::{original, reply, scrub};
+use crate::edge::{cookies, original, reply, scrub};
 use crate::proxy::{ForwardError, Forwarder, Tunnels};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -41,10 +41,21 @@ pub struct Upstream {
     pub clusters: Vec<String>,
 }
 
+/// By which listener a request came in.
+pub(super) struct Door<'d> {
+    /// Where the browser believes to be.
+    pub(super) site: &'d Site,
+    /// The cookies that count there.
+    pub(super) sessions: &'d Sessions,
+    /// Set for the fallback.
+    pub(super) fallback: Option<&'d Fallback>,
+}
+
 /// One request on its way through.
 struct Passage<'a> {
     gateway: &'a Arc<Gateway>,
     upstream: &'a Upstream,
+    door: Door<'a>,
     peer: SocketAddr,
     id: RequestId,
     kind: Kind,
@@ -54,8 +65,9 @@ struct Passage<'a> {
 
 /// Opens, decides, and carries what may pass.
 pub(super) async fn carry(
-    gateway: Arc<Gateway>,
-    upstream: Arc<Upstream>,
+    gateway: &Arc<Gateway>,
+    upstream: &Upstream,
+    door: Door<'_>,
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response {
@@ -63,15 +75,16 @@ pub(super) async fn carry(
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let ui = gateway.ui.traits();
-    let described =
-        original::describe(request.headers(), request.method().as_str(), (host, &target), &gateway.site, ui);
+    let method = request.method().as_str();
+    let described = original::describe(request.headers(), method, (host, &target), door.site, ui);
     // What would be refused in forward auth is taken away here.
     let described = crate::auth::Request { has_foreign_credentials: false, ..described };
     let mut buffer = [0; MAX_SESSION];
-    let decision = gateway.decide(request.headers(), &described, &mut buffer, now);
+    let decision = gateway.decide_with(door.sessions, request.headers(), &described, (&mut buffer, now));
     let passage = Passage {
-        gateway: &gateway,
-        upstream: &upstream,
+        gateway,
+        upstream,
+        door,
         peer,
         id: RequestId::of(request.headers()),
         kind: described.kind,
@@ -137,7 +150,7 @@ impl Passage<'_> {
         };
         match result {
             Ok(mut response) => {
-                self.keep_our_cookies_ours(&mut response);
+                keep_our_cookies_ours(&mut response);
                 response
             }
             Err(error) => self.upstream_failed(&error),
@@ -153,7 +166,7 @@ impl Passage<'_> {
     ) -> Request<Incoming> {
         let ui = self.gateway.ui.traits();
         let cookies = if ui.wants_cookies {
-            self.gateway.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
+            self.door.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
         } else {
             HeaderValue::from_static("")
         };
@@ -168,7 +181,7 @@ impl Passage<'_> {
             headers.insert(AUTHORIZATION, authorization);
         }
         reply::name_person(headers, session);
-        let site = &self.gateway.site;
+        let site = self.door.site;
         let proto = if site.is_secure() { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
         for (name, value) in [(X_FORWARDED_FOR, forwarded_for.as_str()), (X_FORWARDED_HOST, site.authority())]
@@ -189,36 +202,18 @@ impl Passage<'_> {
         }
     }
 
-    /// The upstream sets no cookie of a name of ours.
-    fn keep_our_cookies_ours(&self, response: &mut Response) {
-        let ours = self.gateway.sessions.names().session().as_bytes();
-        let is_ours = |value: &HeaderValue| {
-            value.as_bytes().get(..ours.len()).is_some_and(|start| start.eq_ignore_ascii_case(ours))
-        };
-        if response.headers().get_all(SET_COOKIE).iter().any(is_ours) {
-            let kept: Vec<HeaderValue> = response
-                .headers()
-                .get_all(SET_COOKIE)
-                .iter()
-                .filter(|value| !is_ours(value))
-                .cloned()
-                .collect();
-            response.headers_mut().remove(SET_COOKIE);
-            for value in kept {
-                response.headers_mut().append(SET_COOKIE, value);
-            }
-        }
-    }
-
     fn to_cluster(&self) -> Response {
         let path = self.target.split(['?', '#']).next().unwrap_or("/");
         let cluster = path.trim_end_matches('/').rsplit_once('/').map_or("/", |(cluster, _)| cluster);
-        answer::redirect(&self.gateway.site.url(&format!("{cluster}/")), None)
+        answer::redirect(&self.door.site.url(&format!("{cluster}/")), None)
     }
 
     fn challenge(&self, reason: &'static str) -> Response {
+        if let Some(fallback) = self.door.fallback.filter(|_| self.kind == Kind::Navigation) {
+            return fallback.ask(&self.back(), &self.id, None);
+        }
         if self.kind == Kind::Navigation {
-            return answer::redirect(&reply::login_url(&self.gateway.site, &self.target), None);
+            return answer::redirect(&reply::login_url(self.door.site, &self.target), None);
         }
         answer::not_a_page(self.kind, StatusCode::UNAUTHORIZED, reason)
     }
@@ -227,7 +222,7 @@ impl Passage<'_> {
         tracing::info!(reason = denial.reason(), request_id = self.id.0, kind = ?self.kind, "refused");
         match denial {
             Denial::UnknownHost if self.kind == Kind::Navigation => {
-                answer::redirect(&reply::login_url(&self.gateway.site, &self.target), None)
+                answer::redirect(&reply::login_url(self.door.site, &self.target), None)
             }
             _ => answer::not_a_page(self.kind, StatusCode::FORBIDDEN, denial.reason()),
         }
@@ -241,7 +236,7 @@ impl Passage<'_> {
         let headers = [
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (reply::X_RELOAD, HeaderValue::from_static("reload")),
-            (SET_COOKIE, self.gateway.sessions.signed_out(self.now)),
+            (SET_COOKIE, self.door.sessions.signed_out(self.now)),
         ];
         (headers, Json(serde_json::json!({}))).into_response()
     }
@@ -251,7 +246,8 @@ impl Passage<'_> {
             return answer::not_a_page(self.kind, StatusCode::BAD_GATEWAY, error.reason());
         }
         let back = self.back();
-        Problem { site: &self.gateway.site, back: &back, id: &self.id }.mint(error)
+        Problem { site: self.door.site, back: &back, id: &self.id, way_in: self.gateway.way_in.as_deref() }
+            .mint(error)
     }
 
     fn upstream_failed(&self, error: &ForwardError) -> Response {
@@ -276,8 +272,21 @@ impl Passage<'_> {
     }
 
     fn back(&self) -> ReturnTo {
-        let site = &self.gateway.site;
+        let site = self.door.site;
         ReturnTo::parse(&self.target, site).unwrap_or_else(|_| ReturnTo::home(site))
+    }
+}
+
+/// The upstream sets no cookie of a name of ours.
+fn keep_our_cookies_ours(response: &mut Response) {
+    let is_ours = |value: &HeaderValue| cookies::is_ours(value.as_bytes());
+    if response.headers().get_all(SET_COOKIE).iter().any(is_ours) {
+        let kept: Vec<HeaderValue> =
+            response.headers().get_all(SET_COOKIE).iter().filter(|value| !is_ours(value)).cloned().collect();
+        response.headers_mut().remove(SET_COOKIE);
+        for value in kept {
+            response.headers_mut().append(SET_COOKIE, value);
+        }
     }
 }
 

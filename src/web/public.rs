@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use super::pages::{Failure, asset};
+use super::proxied::Door;
 use super::request_id::RequestId;
 use super::{Gateway, Upstream, answer, callback, login, logout, proxied, request_id, whoami};
 use crate::auth::return_to::OWN_PREFIX;
@@ -40,7 +41,10 @@ impl Public {
         match &self.upstream {
             Some(upstream) if !is_ours(request.uri().path()) => {
                 let (gateway, upstream) = (Arc::clone(&self.gateway), Arc::clone(upstream));
-                Box::pin(proxied::carry(gateway, upstream, request, peer))
+                Box::pin(async move {
+                    let door = Door { site: &gateway.site, sessions: &gateway.sessions, fallback: None };
+                    proxied::carry(&gateway, &upstream, door, request, peer).await
+                })
             }
             Some(_) | None => {
                 let answering = self.router.clone().oneshot(request.map(axum::body::Body::new));
@@ -90,7 +94,12 @@ pub(super) fn describe<'u>(
 }
 
 async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
-    let Some(asset) = asset(&file) else { return StatusCode::NOT_FOUND.into_response() };
+    asset_response(&file, &headers)
+}
+
+/// One of the files that our pages load.
+pub(super) fn asset_response(file: &str, headers: &HeaderMap) -> Response {
+    let Some(asset) = asset(file) else { return StatusCode::NOT_FOUND.into_response() };
     let etag = HeaderValue::try_from(&asset.etag).unwrap_or(HeaderValue::from_static("\"\""));
     let caching = (CACHE_CONTROL, HeaderValue::from_static(asset.cache_control));
     if headers.get(IF_NONE_MATCH) == Some(&etag) {

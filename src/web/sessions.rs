@@ -26,6 +26,16 @@ pub struct Sessions {
     context: Context,
     site: String,
     client_id: String,
+    scope: Scope,
+}
+
+/// Where a cookie is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scope {
+    /// To this very host, by https or on localhost; also where a link leads here from elsewhere.
+    Host,
+    /// To the loopback by plain http, and never when another site's page leads here.
+    Loopback,
 }
 
 impl Sessions {
@@ -38,6 +48,20 @@ impl Sessions {
             names,
             site: site.origin().to_owned(),
             client_id: client_id.to_owned(),
+            scope: Scope::Host,
+        }
+    }
+
+    /// For the fallback: with a cookie that only this process knows by name, and that opens nothing elsewhere.
+    pub fn for_fallback(keys: KeyRing, tag: &str) -> Self {
+        let names = CookieNames::loopback(tag);
+        Self {
+            keys: ArcSwap::from_pointee(keys),
+            context: Context::new("fallback session", names.session(), "", ""),
+            names,
+            site: String::new(),
+            client_id: String::new(),
+            scope: Scope::Loopback,
         }
     }
 
@@ -81,7 +105,7 @@ impl Sessions {
 
     fn session_cookie(&self, state: &SealedState<'_>, life: i64) -> HeaderValue {
         let sealed = self.keys.load().seal(&self.context, &state.to_bytes(), random::bytes());
-        set_cookie(self.names.session(), &sealed, life)
+        set_cookie(self.scope, self.names.session(), &sealed, life)
     }
 
     /// The cookies that begin `attempt`: its own, and those that make room for it.
@@ -95,7 +119,7 @@ impl Sessions {
         let name = &state[..ATTEMPT_NAME_LEN];
         let sealed = self.keys.load().seal(&self.attempt_context(name), &attempt.to_bytes(), random::bytes());
         let mut cookies = self.evict(headers, sealed.len(), now);
-        cookies.push(set_cookie(&self.names.attempt(name), &sealed, ATTEMPT_SECONDS));
+        cookies.push(set_cookie(self.scope, &self.names.attempt(name), &sealed, ATTEMPT_SECONDS));
         cookies
     }
 
@@ -111,7 +135,7 @@ impl Sessions {
 
     /// The cookie that ends the login attempt `name`.
     pub fn end_attempt(&self, name: &str) -> HeaderValue {
-        set_cookie(&self.names.attempt(name), "", 0)
+        set_cookie(self.scope, &self.names.attempt(name), "", 0)
     }
 
     fn open_attempt(&self, name: &str, sealed: &[u8]) -> Option<LoginAttempt> {
@@ -150,12 +174,12 @@ impl Sessions {
     }
 }
 
-fn set_cookie(name: &str, value: &str, life_seconds: i64) -> HeaderValue {
+fn set_cookie(scope: Scope, name: &str, value: &str, life_seconds: i64) -> HeaderValue {
     let cookie = Cookie::build((name, value))
         .path("/")
-        .secure(true)
+        .secure(scope == Scope::Host)
         .http_only(true)
-        .same_site(SameSite::Lax)
+        .same_site(if scope == Scope::Host { SameSite::Lax } else { SameSite::Strict })
         .max_age(cookie::time::Duration::seconds(life_seconds.max(0)))
         .build();
     let mut value =

@@ -206,6 +206,7 @@ fn settings(issuer: String, kubeconfig: String) -> Settings {
         },
         store: None,
         upstream: None,
+        fallback: None,
         listen: Listen {
             public: anywhere,
             authz: anywhere,

@@ -103,6 +103,26 @@ pub struct LoginRestart {
     pub what: String,
 }
 
+/// Asks for a one-time code, on the loopback.
+#[derive(Debug, Template)]
+#[template(path = "pages/fallback.html")]
+pub struct FallbackCode {
+    /// Prints a code.
+    pub command: String,
+    /// How long whoever comes in may stay: `15 min`.
+    pub minutes: String,
+    /// Why the last code was not taken.
+    pub problem: Option<String>,
+    /// The cause in one word.
+    pub reason: String,
+    /// Finds this request in the log.
+    pub request_id: String,
+    /// Where to go afterwards: path and query.
+    pub return_to: String,
+    /// What whoever comes in gets.
+    pub role: String,
+}
+
 /// Who is signed in, as what, and for how long.
 #[derive(Debug, Template)]
 #[template(path = "pages/whoami.html")]
