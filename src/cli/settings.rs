@@ -23,6 +23,11 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 pub(super) enum SettingsError {
     #[error("oidc.caFile: {0}")]
     CaFile(FileError),
+    #[error(
+        "fallback: this pod is on its node's network (hostNetwork), where the loopback is every process's on the \
+         node; take it off that network, or remove `fallback`"
+    )]
+    HostNetwork,
     #[error("upstreamCaFile: {0}")]
     UpstreamCaFile(FileError),
     #[error("store.redis: {0}")]
@@ -67,6 +72,9 @@ fn shared_store(store: config::Store) -> Result<Option<store::Settings>, Setting
 }
 
 fn side_door(fallback: config::Fallback) -> Result<SideDoor, SettingsError> {
+    if config::is_on_host_network() {
+        return Err(SettingsError::HostNetwork);
+    }
     let namespace = std::fs::read_to_string(NAMESPACE_FILE).ok();
     let namespace = namespace.map(|name| format!("-n {} ", name.trim())).unwrap_or_default();
     Ok(SideDoor {

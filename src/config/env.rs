@@ -14,7 +14,15 @@ use super::{
 pub(super) const PREFIX: &str = "LAMPLIGHTER_";
 
 /// Variables that are read elsewhere and are no settings.
-const RESERVED: [&str; 3] = ["CONFIG", "LOG", "LOG_FORMAT"];
+const RESERVED: [&str; 5] = ["CONFIG", "HOST_IP", "LOG", "LOG_FORMAT", "POD_IP"];
+
+/// Whether this is a pod on its node's own network, as far as `LAMPLIGHTER_POD_IP` and `LAMPLIGHTER_HOST_IP` say it,
+/// which the downward API fills in (`status.podIP`, `status.hostIP`).
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn is_on_host_network() -> bool {
+    let address = |name: &str| std::env::var(format!("{PREFIX}{name}")).ok().filter(|text| !text.is_empty());
+    address("POD_IP").is_some() && address("POD_IP") == address("HOST_IP")
+}
 
 /// Returns the variables of this process that may be settings, as `(name, value)`.
 ///

@@ -48,7 +48,7 @@ use url::Url;
 use self::{error::Problems, raw::RawConfig, tree::Node};
 
 pub use self::{
-    env::environment,
+    env::{environment, is_on_host_network},
     error::{ConfigError, ConfigErrors},
     fallback::Fallback,
     file::{FileError, SecretSource, read_secret},

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::pages::{FallbackCode, humane};
 use super::proxied::{self, Door, Upstream};
 use super::request_id::RequestId;
-use super::{Gateway, Sessions, answer, public};
+use super::{Gateway, Sessions, answer, banner, public};
 use crate::auth::code::{CODE_SECONDS, CodeKey};
 use crate::auth::return_to::OWN_PREFIX;
 use crate::auth::session::{Bounces, Session};
@@ -85,7 +85,16 @@ impl Fallback {
             return self.own_page(request, &site, &id).await;
         }
         let door = Door { site: &site, sessions: &self.sessions, fallback: Some(&self) };
+        let mut request = request;
+        let is_page = request.headers().get("sec-fetch-dest").is_some_and(|dest| dest == "document");
+        if is_page {
+            // A page that is compressed cannot carry the banner.
+            request.headers_mut().remove(ACCEPT_ENCODING);
+        }
         let mut response = proxied::carry(&self.gateway, &self.upstream, door, request, peer).await;
+        if is_page && response.status() == StatusCode::OK {
+            response = banner::put_up(response, &self.role.name).await;
+        }
         response
             .headers_mut()
             .entry("cross-origin-resource-policy")

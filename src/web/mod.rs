@@ -6,6 +6,7 @@
 mod admin;
 mod answer;
 mod authz;
+mod banner;
 mod callback;
 mod check;
 mod connection;

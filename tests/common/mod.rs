@@ -63,6 +63,7 @@ pub(crate) struct App {
     pub(crate) public: SocketAddr,
     pub(crate) authz: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) fallback: Option<SocketAddr>,
     running: JoinHandle<()>,
 }
 
@@ -117,6 +118,7 @@ impl Setup {
             public: bound.public().unwrap(),
             authz: bound.authz().unwrap(),
             admin: bound.admin().unwrap(),
+            fallback: bound.fallback(),
             running: tokio::spawn(bound.run(std::future::pending())),
         }
     }

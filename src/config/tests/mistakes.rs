@@ -239,6 +239,6 @@ const OTHERS: &[Case] = &[
     (
         "roles:",
         "greeting: hello\nroles:",
-        "c.yaml:5: greeting: unknown key; known here: basePath, clusters, kubernetes, listen, oidc, roles, session, site, store, ui, upstream, upstreamCaFile",
+        "c.yaml:5: greeting: unknown key; known here: basePath, clusters, fallback, kubernetes, listen, oidc, roles, session, site, store, ui, upstream, upstreamCaFile",
     ),
 ];

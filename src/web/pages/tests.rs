@@ -31,7 +31,7 @@ fn pages_keep_to_their_content_security_policy() {
             assert!(link.contains(&format!(r#"href="{ASSET_PATH}"#)), "{name}: <link {link}");
         }
         for form in html.split("<form ").skip(1) {
-            assert!(form.contains(r#"action="/lamplighter/logout""#), "{name}: <form {form}");
+            assert!(form.contains(r#"action="/lamplighter/"#), "{name}: <form {form}");
         }
     }
 }
@@ -184,9 +184,23 @@ fn pages(text: &str) -> Vec<(String, String)> {
         ("failure", render(&failure)),
         ("login-restart", render(&restart)),
         ("whoami", render(&whoami(text))),
+        ("fallback", render(&fallback(text, plain))),
     ]
     .map(|(name, html)| (name.to_owned(), html))
     .into()
+}
+
+fn fallback(text: &str, plain: bool) -> FallbackCode {
+    let or = |sample: &str| if plain { sample.to_owned() } else { text.to_owned() };
+    FallbackCode {
+        command: or("kubectl exec -n headlamp deploy/lamplighter -- lamplighter fallback code"),
+        minutes: or("15 min"),
+        problem: Some(or("This code is wrong, was used before, or is older than five minutes.")),
+        reason: or("wrong-code"),
+        request_id: or("01JDF7Q3K8W2"),
+        return_to: or("/c/main"),
+        role: or("viewer"),
+    }
 }
 
 fn whoami(name: &str) -> Whoami {

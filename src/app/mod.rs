@@ -1,8 +1,11 @@
 //! The program as a value: bind, then run.
 
+mod settings;
+mod side_door;
+
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,134 +13,29 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::body::Incoming;
-use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use crate::auth::code::CodeKey;
-use crate::auth::{KeyRing, Policy, Site};
+pub use settings::{Listen, Proxied, Settings, SideDoor, StartError};
+pub use side_door::code_secret;
+
+use crate::auth::KeyRing;
 use crate::clock::Clock;
-use crate::edge::Ui;
-use crate::k8s::{ClientError, Minter, Tokens};
-use crate::oidc::{Provider, ProviderError};
+use crate::k8s::{self, Minter, Tokens};
+use crate::oidc::Provider;
 use crate::proxy::{Forwarder, Tunnels, UpstreamError, Why};
-use crate::store::{Store, StoreError};
-use crate::web::{Authz, Fallback, Gateway, Limits, Public, Serve, Sessions, Tries, Upstream, admin_router};
-use crate::{k8s, oidc, proxy, random, store};
+use crate::random;
+use crate::store::Store;
+use crate::web::{Authz, Gateway, Limits, Public, Serve, Sessions, Upstream, admin_router};
+use side_door::{Loopback, loopback, way_in};
 
 /// How often what is past is forgotten, and key files are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
 /// How often tunnels are looked at whose session may have ended.
 const TUNNEL_CHECK: Duration = Duration::from_millis(250);
-
-/// Everything that the program is told.
-#[derive(Debug)]
-pub struct Settings {
-    /// Where people open the UI.
-    pub site: Site,
-    /// Who gets what.
-    pub policy: Policy,
-    /// What is upstream.
-    pub ui: Ui,
-    /// How long a session lasts at the most, in seconds.
-    pub session_seconds: i64,
-    /// Files with session keys: the first seals, all open. None: a key is made that dies with the process.
-    pub key_files: Vec<PathBuf>,
-    /// The provider.
-    pub oidc: oidc::Settings,
-    /// The API server.
-    pub kubernetes: k8s::Settings,
-    /// Where to listen.
-    pub listen: Listen,
-    /// What replicas share; none: nothing.
-    pub store: Option<store::Settings>,
-    /// The UI that the public listener is a proxy for; none: an ingress asks.
-    pub upstream: Option<Proxied>,
-    /// A way in when the provider is down; none: there is none.
-    pub fallback: Option<SideDoor>,
-}
-
-/// A way in through `kubectl port-forward`.
-#[derive(Clone, Debug)]
-pub struct SideDoor {
-    /// Where it listens, on the loopback.
-    pub listen: SocketAddr,
-    /// The role that whoever comes in gets.
-    pub role: String,
-    /// How long they may stay, in seconds.
-    pub session_seconds: i64,
-    /// The UI.
-    pub upstream: Proxied,
-    /// What kubectl names lamplighter's pod by, with its namespace if that is known: `-n NAMESPACE deploy/NAME`.
-    pub workload: String,
-}
-
-/// The UI that the public listener is a proxy for.
-#[derive(Clone, Debug)]
-pub struct Proxied {
-    /// Where it is.
-    pub upstream: proxy::Settings,
-    /// Its base path; empty at the root.
-    pub base: String,
-    /// Clusters that the token is for, as the UI names them.
-    pub clusters: Vec<String>,
-    /// WebSockets at a time.
-    pub tunnels: usize,
-}
-
-/// Where to listen.
-#[derive(Clone, Debug)]
-pub struct Listen {
-    /// For browsers.
-    pub public: SocketAddr,
-    /// For ingresses.
-    pub authz: SocketAddr,
-    /// For the kubelet.
-    pub admin: SocketAddr,
-    /// Who may ask the authz listener.
-    pub trusted_proxies: Vec<IpNet>,
-}
-
-/// Why the program does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address} (listen.{listener}): {cause}")]
-    Bind {
-        /// Which listener.
-        listener: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A session key cannot be used.
-    #[error("cannot use the session key in {path} (session.keyFiles): {cause}")]
-    Key {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// There is no way to the API server.
-    #[error(transparent)]
-    Kubernetes(#[from] ClientError),
-    /// The provider's settings cannot be used.
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// The store's address cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The upstream's settings cannot be used.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    /// There is no such role.
-    #[error("fallback.role: there is no role {0:?}")]
-    Role(String),
-}
 
 /// A program whose listeners are bound, and which answers nobody yet.
 #[derive(Debug)]
@@ -149,13 +47,6 @@ pub struct Bound {
     authz: TcpListener,
     admin: TcpListener,
     fallback: Option<Loopback>,
-}
-
-/// The fallback, and where it listens: at both addresses of the loopback, as far as there are two.
-#[derive(Debug)]
-struct Loopback {
-    fallback: Arc<Fallback>,
-    listeners: Vec<TcpListener>,
 }
 
 impl Bound {
@@ -272,12 +163,6 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
     })
 }
 
-/// How to get to the fallback, as a command.
-fn way_in(side_door: &SideDoor) -> String {
-    let port = side_door.listen.port();
-    format!("kubectl port-forward {} {port}", side_door.workload)
-}
-
 fn upstream(proxied: &Proxied) -> Result<Upstream, UpstreamError> {
     Ok(Upstream {
         forwarder: Forwarder::new(&proxied.upstream)?,
@@ -285,53 +170,6 @@ fn upstream(proxied: &Proxied) -> Result<Upstream, UpstreamError> {
         base: proxied.base.clone(),
         clusters: proxied.clusters.clone(),
     })
-}
-
-async fn loopback(
-    side_door: &SideDoor,
-    gateway: &Arc<Gateway>,
-    key_files: &[PathBuf],
-) -> Result<Loopback, StartError> {
-    let known = gateway.policy.roles().find(|role| role.name == side_door.role);
-    let role = known.cloned().ok_or_else(|| StartError::Role(side_door.role.clone()))?;
-    let secret = code_secret(key_files)?;
-    let first = bind("fallback", side_door.listen).await?;
-    let port = first.local_addr().map_or(side_door.listen.port(), |address| address.port());
-    let other = if side_door.listen.is_ipv4() {
-        IpAddr::from(Ipv6Addr::LOCALHOST)
-    } else {
-        Ipv4Addr::LOCALHOST.into()
-    };
-    let mut listeners = vec![first];
-    match TcpListener::bind((other, port)).await {
-        Ok(second) => listeners.push(second),
-        Err(error) => {
-            tracing::warn!(%error, %other, "the fallback listens at one address of the loopback only");
-        }
-    }
-    let tag: String = random::bytes::<6>().iter().map(|byte| char::from(b'a' + byte % 26)).collect();
-    let keys = KeyRing::new(&[random::bytes::<32>()]).expect("32 bytes are enough for a key");
-    let fallback = Fallback {
-        gateway: Arc::clone(gateway),
-        upstream: Arc::new(upstream(&side_door.upstream)?),
-        sessions: Sessions::for_fallback(keys, &tag),
-        code_key: CodeKey::derive(&secret),
-        role,
-        session_seconds: side_door.session_seconds,
-        code_command: format!("kubectl exec {} -- lamplighter fallback code", side_door.workload),
-        tries: Tries::default(),
-    };
-    Ok(Loopback { fallback: Arc::new(fallback), listeners })
-}
-
-/// What codes are signed with: the first session key's secret.
-pub fn code_secret(key_files: &[PathBuf]) -> Result<Vec<u8>, StartError> {
-    let unusable = |path: &PathBuf, cause: String| StartError::Key { path: path.clone(), cause };
-    let Some(path) = key_files.first() else {
-        return Err(unusable(&PathBuf::new(), "the fallback needs one".to_owned()));
-    };
-    let secret = std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?;
-    Ok(secret.trim_ascii().to_vec())
 }
 
 async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
