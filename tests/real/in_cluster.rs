@@ -15,24 +15,24 @@ use crate::rig::Rig;
 use crate::visitor::Visitor;
 use crate::wait;
 
-const IMAGE: &str = "rig.local/lamplighter:real-tests";
+pub(crate) const IMAGE: &str = "rig.local/lamplighter:real-tests";
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![parts.test("in_cluster::a_pod_signs_people_in_and_mints_with_its_own_service_account", sign_in)]
 }
 
 /// Makes an image of the program under test, in the node's containerd.
-fn make_image() {
+pub(crate) fn make_image() {
     let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/rig");
-    let file = format!("{PROGRAM}=/lamplighter");
+    let file = format!("{PROGRAM}=/bin/lamplighter");
     let output =
-        Command::new(rig).args(["image", "--with-libs", IMAGE, r#"["/lamplighter"]"#, &file]).output();
+        Command::new(rig).args(["image", "--with-libs", IMAGE, r#"["/bin/lamplighter"]"#, &file]).output();
     let output = output.expect("the rig's script runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The Secret with lamplighter's configuration and all that it names.
-fn configure(rig: &Rig, namespace: &Namespace, secret: &str, config: &str) {
+pub(crate) fn configure(rig: &Rig, namespace: &Namespace, secret: &str, config: &str) {
     let config = config
         .replace("FOLDER", "/etc/lamplighter")
         .replace("KUBERNETES", "{}")

@@ -12,6 +12,7 @@
 mod browser;
 mod cluster;
 mod demo;
+mod fallback;
 mod house;
 mod in_cluster;
 mod ingress_answers;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         operations::tests(&parts),
         store::tests(&parts),
         in_cluster::tests(&parts),
+        fallback::tests(&parts),
         browser::tests(&parts),
         demo::tests(&parts),
     ];
