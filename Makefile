@@ -49,6 +49,23 @@ rig: ## the real parts, left running: Kubernetes, ingress-nginx, two providers
 rig-down: ## stop them, and leave nothing behind
 	$(RIG) down
 
+IMAGE_TARGET := $(shell uname -m)-unknown-linux-gnu
+IMAGE_PROFILE ?= release
+IMAGE_FILE := target/lamplighter-image.tar
+
+.PHONY: image
+image: ## an OCI image of a static binary, as target/lamplighter-image.tar: no daemon, no shell in it, uid 65532
+	RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target \
+	  cargo build --bin lamplighter --profile $(IMAGE_PROFILE) --target $(IMAGE_TARGET)
+	python3 tests/rig/image.py --user 65532:65532 \
+	  --label org.opencontainers.image.title=lamplighter \
+	  --label org.opencontainers.image.licenses=Apache-2.0 \
+	  --label "org.opencontainers.image.version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" \
+	  lamplighter:dev '["/bin/lamplighter"]' \
+	  target/$(IMAGE_TARGET)/$(IMAGE_PROFILE)/lamplighter=/bin/lamplighter \
+	  /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt >$(IMAGE_FILE)
+	@ls -l $(IMAGE_FILE)
+
 .PHONY: docs
 docs: ## write docs/configuration.md anew from the settings' own comments
 	UPDATE_DOCS=1 cargo test --lib the_reference

@@ -12,6 +12,7 @@ use common::logs::Logs;
 use common::{App, Setup};
 use lamplighter::app::{Proxied, SideDoor};
 use lamplighter::auth::code::CodeKey;
+use lamplighter::demo::provider::{Faults, Reply};
 use lamplighter::demo::upstream::{Upstream, UpstreamSettings};
 use lamplighter::edge::Ui;
 use lamplighter::proxy;
@@ -127,6 +128,16 @@ async fn a_code_lets_somebody_in_with_the_fallbacks_role() {
     assert_eq!(received["headers"]["x-forwarded-user"], "fallback");
     assert_eq!(received["headers"]["cookie"], Value::Null);
     assert_eq!(house.app.provider.requests().discovery, 0, "the provider is not asked");
+}
+
+#[tokio::test]
+async fn while_the_provider_is_down_the_page_says_how_to_get_here() {
+    let house = SideHouse::build().await;
+    house.app.provider.set_faults(Faults::discovery(Reply::status(503)));
+    let page = house.app.browser().open("/lamplighter/login?rd=/").await;
+    assert_eq!(page.refusal(), (503, "provider-unreachable"));
+    let command = "kubectl port-forward -n headlamp deploy/lamplighter";
+    assert!(page.body.contains(command) && page.body.contains("come in by the fallback"), "{}", page.body);
 }
 
 #[tokio::test]

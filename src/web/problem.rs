@@ -12,6 +12,9 @@ use crate::edge::reply::login_url;
 use crate::k8s::MintError;
 use crate::oidc::{ProviderError, Remedy};
 
+/// Stands above the command.
+const BY_FALLBACK: &str = "If you may run commands in the cluster, come in by the fallback: run this, and open the address that it forwards.";
+
 /// How soon a page that waits for a peer tries again, in seconds.
 const RETRY_SECONDS: u32 = 10;
 
@@ -171,14 +174,16 @@ impl Problem<'_> {
         tries_again: bool,
         [title, what, first, second]: [&str; 4],
     ) -> Response {
+        let command = self.way_in.filter(|_| reason == "provider-unreachable");
+        let way_in = command.map(|_| BY_FALLBACK.to_owned());
         let page = Failure {
-            command: self.way_in.filter(|_| reason == "provider-unreachable").map(str::to_owned),
+            command: command.map(str::to_owned),
             reason: reason.to_owned(),
             request_id: self.id.0.clone(),
             retry_seconds: tries_again.then_some(RETRY_SECONDS),
             retry_url: Some(login_url(self.site, self.back.target())),
             title: title.to_owned(),
-            todo: vec![first.to_owned(), second.to_owned()],
+            todo: [first.to_owned(), second.to_owned()].into_iter().chain(way_in).collect(),
             what: what.to_owned(),
         };
         let mut response = answer::refusal(status, reason, &page);

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
-"""image.py [--with-libs] NAME ENTRYPOINT_JSON SRC=DEST... : a one-layer OCI image of these files, as a tar on stdout.
+"""A one-layer OCI image of some files, as a tar on stdout."""
 
---with-libs adds the loader and the libraries of each file that is linked dynamically, at the paths where it looks for them.
-"""
-
+import argparse
 import hashlib
 import io
 import json
@@ -81,20 +79,34 @@ class Layout:
         self.add(name, io.BytesIO(json.dumps(value).encode()))
 
 
-def main(arguments):
-    with_libs = arguments[:1] == ["--with-libs"]
-    if with_libs:
-        del arguments[0]
-    if len(arguments) < 3:
-        sys.exit(__doc__)
-    name, entrypoint = arguments[0], json.loads(arguments[1])
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--with-libs",
+        action="store_true",
+        help="add the loader and the libraries of each file that is linked dynamically, where it looks for them",
+    )
+    parser.add_argument("--user", help="UID:GID that it runs as")
+    parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("name")
+    parser.add_argument("entrypoint", type=json.loads, help="as JSON")
+    parser.add_argument("files", nargs="+", metavar="SRC=DEST")
+    return parser.parse_args()
 
+
+def main(arguments):
     out = Layout(sys.stdout.buffer)
-    content = layer(files(arguments[2:], with_libs))
+    name = arguments.name
+    content = layer(files(arguments.files, arguments.with_libs))
+    run = {"Entrypoint": arguments.entrypoint, "Env": ["PATH=/bin"]}
+    if arguments.user:
+        run["User"] = arguments.user
+    if arguments.label:
+        run["Labels"] = dict(label.split("=", 1) for label in arguments.label)
     config = {
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
-        "config": {"Entrypoint": entrypoint, "Env": ["PATH=/bin"]},
+        "config": run,
         "rootfs": {"type": "layers", "diff_ids": [digest(content)]},
     }
     manifest = {
@@ -113,4 +125,4 @@ def main(arguments):
     out.tar.close()
 
 
-main(sys.argv[1:])
+main(parse())
