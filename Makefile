@@ -61,10 +61,17 @@ image: ## an OCI image of a static binary, as target/lamplighter-image.tar: no d
 	  --label org.opencontainers.image.title=lamplighter \
 	  --label org.opencontainers.image.licenses=Apache-2.0 \
 	  --label "org.opencontainers.image.version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" \
-	  lamplighter:dev '["/bin/lamplighter"]' \
+	  localhost/lamplighter:dev '["/bin/lamplighter"]' \
 	  target/$(IMAGE_TARGET)/$(IMAGE_PROFILE)/lamplighter=/bin/lamplighter \
 	  /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt >$(IMAGE_FILE)
 	@ls -l $(IMAGE_FILE)
+
+.PHONY: image-test
+image-test: image ## the pods of the tests on real parts, from that image
+	$(RIG) up
+	$(RIG) import $(IMAGE_FILE)
+	eval "$$($(RIG) env)" && export LAMPLIGHTER_REQUIRE_RIG=1 LAMPLIGHTER_IMAGE=localhost/lamplighter:dev && \
+	  cargo test --test real -- in_cluster && cargo test --test real -- fallback
 
 .PHONY: docs
 docs: ## write docs/configuration.md anew from the settings' own comments

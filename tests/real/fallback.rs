@@ -9,7 +9,7 @@ use reqwest::{Client, StatusCode, redirect};
 use crate::Parts;
 use crate::cluster::Namespace;
 use crate::house::{self, Plan};
-use crate::in_cluster::{IMAGE, configure, make_image};
+use crate::in_cluster::{configure, image};
 use crate::process::{Folder, Process};
 use crate::rig::Rig;
 use crate::wait;
@@ -25,7 +25,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
 
 /// lamplighter as a pod beside the UI, with a fallback, a provider that is down, and no ingress.
 fn build(rig: &Rig) -> Namespace {
-    make_image();
+    let image = image();
     let namespace = Namespace::new(rig, "fallback");
     let host = format!("{}.rig.test", namespace.name);
     namespace.apply(&std::fs::read_to_string(&rig.ui).unwrap());
@@ -35,7 +35,7 @@ fn build(rig: &Rig) -> Namespace {
     let upstream = format!("http://headlamp.{}.svc.cluster.local", namespace.name);
     let config = format!("{config}\nfallback: {{ role: viewer, upstream: \"{upstream}\" }}\n");
     configure(rig, &namespace, "unused", &config);
-    namespace.apply(&namespace.fill(include_str!("manifests/pod.yaml")).replace("IMAGE", IMAGE));
+    namespace.apply(&namespace.fill(include_str!("manifests/pod.yaml")).replace("IMAGE", &image));
     namespace.wait_for_deployment("headlamp");
     namespace.wait_for_deployment("lamplighter");
     namespace

@@ -11,24 +11,28 @@ use crate::cluster::Namespace;
 use crate::house::{self, Plan, SESSION_KEY};
 use crate::ingress_nginx::claims;
 use crate::process::{Folder, PROGRAM};
-use crate::rig::Rig;
+use crate::rig::{self, Rig};
 use crate::visitor::Visitor;
 use crate::wait;
 
-pub(crate) const IMAGE: &str = "rig.local/lamplighter:real-tests";
+const IMAGE: &str = "rig.local/lamplighter:real-tests";
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![parts.test("in_cluster::a_pod_signs_people_in_and_mints_with_its_own_service_account", sign_in)]
 }
 
-/// Makes an image of the program under test, in the node's containerd.
-pub(crate) fn make_image() {
+/// The image to run: one of the program under test, made now in the node's containerd, or the one that was named.
+pub(crate) fn image() -> String {
+    if let Some(image) = rig::image() {
+        return image;
+    }
     let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/rig");
     let file = format!("{PROGRAM}=/bin/lamplighter");
     let output =
         Command::new(rig).args(["image", "--with-libs", IMAGE, r#"["/bin/lamplighter"]"#, &file]).output();
     let output = output.expect("the rig's script runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    IMAGE.to_owned()
 }
 
 /// The Secret with lamplighter's configuration and all that it names.
@@ -67,7 +71,7 @@ async fn wait_for(url: &str) {
 }
 
 async fn sign_in(rig: Rig) {
-    make_image();
+    let image = image();
     let namespace = Namespace::new(&rig, "pod");
     let host = format!("{}.rig.test", namespace.name);
     let site = format!("https://{host}:{}", rig.https_port());
@@ -75,7 +79,7 @@ async fn sign_in(rig: Rig) {
     let (client_id, secret) = house::register(&rig, &plan.provider, &site).await;
     namespace.apply(&house::example(&namespace.name, &host, rig.https_port(), false));
     configure(&rig, &namespace, &secret, &house::configuration(&plan, &site, &namespace, &client_id));
-    namespace.apply(&namespace.fill(include_str!("manifests/pod.yaml")).replace("IMAGE", IMAGE));
+    namespace.apply(&namespace.fill(include_str!("manifests/pod.yaml")).replace("IMAGE", &image));
     namespace.wait_for_deployment("lamplighter");
 
     let address = namespace.kubectl(&["get", "service", "lamplighter", "-o=jsonpath={.spec.clusterIP}"]);

@@ -81,6 +81,12 @@ pub(crate) fn headlamp() -> Result<SocketAddr, String> {
     address.parse().map_err(|error| format!("HEADLAMP_URL is not http://ADDRESS:PORT: {url} ({error})"))
 }
 
+/// An image of lamplighter that the node has already, in place of one of the program under test.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment which image to run")]
+pub(crate) fn image() -> Option<String> {
+    std::env::var("LAMPLIGHTER_IMAGE").ok().filter(|name| !name.is_empty())
+}
+
 /// Whether a missing part is a failure, as `make test` has it.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment what has to be there")]
 pub(crate) fn is_required() -> bool {

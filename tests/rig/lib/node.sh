@@ -132,6 +132,12 @@ make_image() {
     part_failed images "could not be made or imported: $*"
 }
 
+import_image() { # FILE
+  [ $# -eq 1 ] || die "usage: rig import FILE"
+  [ -S "$RUN/node/containerd.sock" ] || die "no containerd of the rig here: rig up, as root"
+  containerd_client images import "$1" >"$LOGS/images.log" 2>&1 || part_failed images "could not be imported: $1"
+}
+
 sweep_node() {
   [ -f "$RUN/sysctls" ] || return 0
   clean_services
