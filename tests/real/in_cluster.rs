@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use reqwest::Method;
 
 use crate::Parts;
 use crate::cluster::Namespace;
@@ -12,13 +13,16 @@ use crate::house::{self, Plan, SESSION_KEY};
 use crate::ingress_nginx::claims;
 use crate::process::{Folder, PROGRAM};
 use crate::rig::{self, Rig};
-use crate::visitor::Visitor;
+use crate::visitor::{Ask, Visitor};
 use crate::wait;
 
 const IMAGE: &str = "rig.local/lamplighter:real-tests";
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
-    vec![parts.test("in_cluster::a_pod_signs_people_in_and_mints_with_its_own_service_account", sign_in)]
+    vec![
+        parts.test("in_cluster::a_pod_signs_people_in_and_mints_with_its_own_service_account", sign_in),
+        parts.test("in_cluster::a_sidecar_carries_people_to_the_ui_in_its_pod", sidecar),
+    ]
 }
 
 /// The image to run: one of the program under test, made now in the node's containerd, or the one that was named.
@@ -103,4 +107,33 @@ async fn sign_in(rig: Rig) {
     assert_eq!(claims(authorization)["sub"], format!("system:serviceaccount:{}:viewer", namespace.name));
     let token = authorization.strip_prefix("Bearer ").unwrap();
     assert!(namespace.kubectl_as(token, &["get", "configmap", "precious"]).status.success());
+}
+
+async fn sidecar(rig: Rig) {
+    let image = image();
+    let namespace = Namespace::new(&rig, "sidecar");
+    let host = format!("{}.rig.test", namespace.name);
+    let site = format!("https://{host}:{}", rig.https_port());
+    let plan = Plan::usual(&rig);
+    let (client_id, secret) = house::register(&rig, &plan.provider, &site).await;
+    namespace.apply(&house::example(&namespace.name, &host, rig.https_port(), false));
+    let config = house::configuration(&plan, &site, &namespace, &client_id);
+    configure(&rig, &namespace, &secret, &format!("{config}\nupstream: http://127.0.0.1:4466\n"));
+    namespace.apply(&namespace.fill(include_str!("manifests/sidecar.yaml")).replace("IMAGE", &image));
+    namespace.wait_for_deployment("headlamp");
+
+    let address = namespace.kubectl(&["get", "service", "lamplighter", "-o=jsonpath={.spec.clusterIP}"]);
+    wait_for(&format!("http://{address}:8080/lamplighter/login")).await;
+    let mut victor = Visitor::new(&rig, &site).directly_at(&format!("http://{address}:8080"));
+    let list = victor.sign_in("/clusters/main/api/v1/namespaces", "victor").await;
+    assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
+    assert!(list.body.contains("kube-system"), "{}", list.body);
+    let own = format!("/clusters/main/api/v1/namespaces/{}/configmaps/precious", namespace.name);
+    let delete = victor.ask(Ask::script(Method::DELETE, &own)).await;
+    assert_eq!(delete.status(), 403, "{}", delete.body);
+    assert!(
+        delete.body.contains(&format!("system:serviceaccount:{}:viewer", namespace.name)),
+        "{}",
+        delete.body
+    );
 }
