@@ -16,6 +16,8 @@ pub enum Ui {
 pub struct Traits {
     /// The UI's own "log out" is a POST to `<prefix><one segment><suffix>`, below any base path.
     pub sign_out: Option<(&'static str, &'static str)>,
+    /// The UI asks for a token on the pages `<parent>/<one segment>/<one of these>`, below any base path.
+    pub prompts: (&'static str, &'static [&'static str]),
     /// Cookies in which the UI keeps a token of its own, by the beginning of their name.
     ///
     /// Headlamp from 0.35 on lets its cookie win over the `Authorization` header.
@@ -26,11 +28,15 @@ impl Ui {
     /// What is particular to this UI.
     pub fn traits(self) -> &'static Traits {
         match self {
-            Self::Generic => &Traits { sign_out: None, token_cookies: &[] },
-            Self::Headlamp => {
-                &Traits { sign_out: Some(("/clusters/", "/set-token")), token_cookies: &["headlamp-auth-"] }
+            Self::Generic => &Traits { sign_out: None, prompts: ("", &[]), token_cookies: &[] },
+            Self::Headlamp => &Traits {
+                sign_out: Some(("/clusters/", "/set-token")),
+                prompts: ("/c", &["login", "token"]),
+                token_cookies: &["headlamp-auth-"],
+            },
+            Self::KubernetesDashboard => {
+                &Traits { sign_out: None, prompts: ("", &[]), token_cookies: &["token", "jweToken"] }
             }
-            Self::KubernetesDashboard => &Traits { sign_out: None, token_cookies: &["token", "jweToken"] },
         }
     }
 }
@@ -53,6 +59,18 @@ impl Traits {
         }
         let [.., first, _cluster, last] = segments[..] else { return false };
         first == prefix.trim_matches('/') && last == suffix.trim_matches('/')
+    }
+
+    /// The page to open instead of `target`, where the UI would ask for a token there.
+    ///
+    /// Headlamp's running page goes there by itself when a session is over, and loads itself anew there.
+    pub fn instead_of_prompt<'t>(&self, target: &'t str) -> Option<&'t str> {
+        let (parent, pages) = self.prompts;
+        let path = target.split('?').next().unwrap_or(target);
+        let (cluster, page) = path.trim_end_matches('/').rsplit_once('/')?;
+        let (above, name) = cluster.rsplit_once('/')?;
+        let asks = pages.contains(&page) && above.ends_with(parent) && !name.is_empty();
+        asks.then(|| &path[..=cluster.len()])
     }
 }
 
@@ -83,5 +101,28 @@ mod tests {
             assert!(!headlamp.is_sign_out(path), "{path}");
         }
         assert!(!Ui::Generic.traits().is_sign_out("/clusters/main/set-token"));
+    }
+    #[test]
+    fn where_headlamp_would_ask_for_a_token_its_cluster_is_opened() {
+        let headlamp = Ui::Headlamp.traits();
+        for (target, instead) in [
+            ("/c/main/token", Some("/c/main/")),
+            ("/c/main/login", Some("/c/main/")),
+            ("/c/main/token/", Some("/c/main/")),
+            ("/c/main/login?cluster=x/y", Some("/c/main/")),
+            ("/headlamp/c/main/token", Some("/headlamp/c/main/")),
+            ("/c/main", None),
+            ("/c/main/", None),
+            ("/c/main/tokens", None),
+            ("/c/main/pods?filter=/c/main/token", None),
+            ("/c/main/secrets/dev/token", None),
+            ("/c//token", None),
+            ("/c/token", None),
+            ("/token", None),
+            ("/", None),
+        ] {
+            assert_eq!(headlamp.instead_of_prompt(target), instead, "{target}");
+        }
+        assert_eq!(Ui::Generic.traits().instead_of_prompt("/c/main/token"), None);
     }
 }
