@@ -273,6 +273,20 @@ async fn rd_32_the_callback_leads_where_login_was_asked_to_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn nobody_is_led_to_where_headlamp_would_ask_for_a_token() {
+    let app = App::start().await;
+    let mut browser = app.signed_in("ada").await;
+    let check = browser.check("/c/main/token").await;
+    assert_eq!(check.refusal(), (401, "token-prompt"));
+    let page = browser.open(&path_at_site(&check.location())).await;
+    assert_eq!((page.status.as_u16(), page.location()), (303, format!("{SITE}/c/main/")));
+
+    let mut browser = app.browser();
+    let callback = browser.callback_for(&path_at_site(&check.location()), "ada").await;
+    assert_eq!(browser.open(&callback).await.location(), format!("{SITE}/c/main/"));
+}
+
+#[tokio::test]
 async fn a_token_that_cannot_be_had_is_a_page_and_no_loop() {
     for (code, expected) in [(503, (503, "apiserver-unreachable")), (403, (502, "mint-failed"))] {
         let app = App::start().await;

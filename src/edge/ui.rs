@@ -125,6 +125,21 @@ impl Traits {
         })
     }
 
+    /// The page to open instead of `target`, where the UI would ask for a token there, below any base path.
+    ///
+    /// Headlamp's running page goes there by itself when a session is over, and loads itself anew there.
+    pub fn instead_of_prompt<'t>(&self, target: &'t str) -> Option<&'t str> {
+        let path = target.split('?').next().unwrap_or(target);
+        let (cluster, _) = path.trim_end_matches('/').rsplit_once('/')?;
+        let asks = with_segments(path, |segments| {
+            self.routes.iter().filter(|route| route.treatment == Treatment::ToCluster).any(|route| {
+                let start = segments.len().saturating_sub(route.path.len());
+                route.fits("GET", &segments[start..], &[])
+            })
+        });
+        asks.then(|| &path[..=cluster.len()])
+    }
+
     /// What becomes of a request for `path` (still percent-encoded), below `base`, where the token is for
     /// `clusters`.
     pub fn treatment(&self, method: &str, path: &str, base: &str, clusters: &[String]) -> Treatment {
@@ -192,6 +207,29 @@ mod tests {
             assert!(!headlamp.is_sign_out(path), "{path}");
         }
         assert!(!Ui::Generic.traits().is_sign_out("/clusters/main/set-token"));
+    }
+    #[test]
+    fn where_headlamp_would_ask_for_a_token_its_cluster_is_opened() {
+        let headlamp = Ui::Headlamp.traits();
+        for (target, instead) in [
+            ("/c/main/token", Some("/c/main/")),
+            ("/c/main/login", Some("/c/main/")),
+            ("/c/main/token/", Some("/c/main/")),
+            ("/c/main/login?cluster=x/y", Some("/c/main/")),
+            ("/headlamp/c/main/token", Some("/headlamp/c/main/")),
+            ("/c/main", None),
+            ("/c/main/", None),
+            ("/c/main/tokens", None),
+            ("/c/main/pods?filter=/c/main/token", None),
+            ("/c/main/secrets/dev/token", None),
+            ("/c//token", None),
+            ("/c/token", None),
+            ("/token", None),
+            ("/", None),
+        ] {
+            assert_eq!(headlamp.instead_of_prompt(target), instead, "{target}");
+        }
+        assert_eq!(Ui::Generic.traits().instead_of_prompt("/c/main/token"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Gateway;
 use super::request_id::RequestId;
 use crate::auth::seal::MAX_SESSION;
-use crate::auth::{Decision, Grant, Request};
+use crate::auth::{Decision, Grant, Kind, Request};
 use crate::edge::{Dialect, Managed, Outcome, original, reply};
 use crate::k8s::AtHand;
 
@@ -42,6 +42,8 @@ pub fn first_step<'b>(
     now: Timestamp,
 ) -> Step<'b> {
     match gateway.decide(headers, request, buffer, now) {
+        // Login knows where to go instead.
+        Decision::Allow(_) if asks_for_token(gateway, request) => Step::Done(Outcome::SignIn("token-prompt")),
         Decision::Allow(grant) => match gateway.tokens.at_hand(&grant, now) {
             AtHand::NotNeeded => Step::Done(pass(gateway, headers, &grant, None)),
             AtHand::Token(token) => Step::Done(pass(gateway, headers, &grant, Some(token))),
@@ -56,6 +58,11 @@ pub fn first_step<'b>(
             Step::Done(Outcome::SignedOut(gateway.sessions.signed_out(now)))
         }
     }
+}
+
+/// Whether a person opens a page on which the UI asks for a token, where ours is enough.
+fn asks_for_token(gateway: &Gateway, request: &Request<'_>) -> bool {
+    request.kind == Kind::Navigation && gateway.ui.traits().instead_of_prompt(request.target).is_some()
 }
 
 /// Answers at once, if no token has to be minted; `None` otherwise.

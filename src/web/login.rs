@@ -84,9 +84,11 @@ impl Ask {
             let value = values.next().map(|(_, value)| value);
             value.filter(|_| values.next().is_none())
         };
-        let back = single("rd").and_then(|target| ReturnTo::parse(&target, &gateway.site).ok());
+        let parse = |target: &str| ReturnTo::parse(target, &gateway.site).ok();
+        let back = single("rd").and_then(|target| parse(&target));
+        let instead = back.as_ref().and_then(|back| gateway.ui.traits().instead_of_prompt(back.target()));
         Self {
-            back: back.unwrap_or_else(|| ReturnTo::home(&gateway.site)),
+            back: instead.and_then(parse).or(back).unwrap_or_else(|| ReturnTo::home(&gateway.site)),
             was_moved: single("moved").is_some_and(|value| value == "1"),
             resumes: single("resume").is_some_and(|value| value == "1"),
             switches: single("switch").is_some_and(|value| value == "1"),

@@ -203,9 +203,8 @@ impl Passage<'_> {
     }
 
     fn to_cluster(&self) -> Response {
-        let path = self.target.split(['?', '#']).next().unwrap_or("/");
-        let cluster = path.trim_end_matches('/').rsplit_once('/').map_or("/", |(cluster, _)| cluster);
-        answer::redirect(&self.door.site.url(&format!("{cluster}/")), None)
+        let cluster = self.gateway.ui.traits().instead_of_prompt(&self.target).unwrap_or("/");
+        answer::redirect(&self.door.site.url(cluster), None)
     }
 
     fn challenge(&self, reason: &'static str) -> Response {

@@ -13,7 +13,7 @@ use crate::{Parts, left_out};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     // No part of the rig: nobody has to have one.
-    let headlamp = "browser::headlamp_itself_asks_for_no_token";
+    let headlamp = "browser::headlamp_itself_asks_for_no_token_and_goes_with_the_session";
     let headlamp = match rig::headlamp() {
         Ok(address) => parts.test(headlamp, move |rig| headlamp_itself(rig, address)),
         Err(_) => left_out(headlamp),

@@ -77,6 +77,8 @@ async fn signed_in(rig: Rig) {
 
     let login = alice.follow(Ask::page("/lamplighter/login?rd=/c/main/nodes")).await;
     assert_eq!((login.trail.as_slice(), login.url.path()), ([303, 200].as_slice(), "/c/main/nodes"));
+    let prompt = alice.follow(Ask::page("/c/main/token")).await;
+    assert_eq!((prompt.trail.as_slice(), prompt.url.path()), ([302, 303, 200].as_slice(), "/c/main/"));
 }
 
 async fn cross_site(rig: Rig) {

@@ -71,7 +71,8 @@ impl Rig {
     }
 }
 
-/// Headlamp itself, for this cluster, where somebody runs one: `http://ADDRESS:PORT` in `HEADLAMP_URL`.
+/// Headlamp itself, where somebody runs one for this cluster, with `-in-cluster-context-name=main -proxy-auth=true`:
+/// `http://ADDRESS:PORT` in `HEADLAMP_URL`.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment where Headlamp is")]
 pub(crate) fn headlamp() -> Result<SocketAddr, String> {
     let url = std::env::var("HEADLAMP_URL").map_err(|_| {

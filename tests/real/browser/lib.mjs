@@ -43,10 +43,23 @@ export async function signIn(page, login) {
   await page.waitForURL((url) => url.hostname !== 'auth.rig.test');
 }
 
+/** By our own form. */
+export async function signOutInAnotherTab(context) {
+  const other = await context.newPage();
+  await other.goto(`${told.site}/lamplighter/whoami`);
+  assert.equal(await other.textContent('h1'), 'You are signed in');
+  await shoot(other, 'whoami');
+  await other.click('button:text("Sign out")');
+  await other.waitForURL(`${told.site}/lamplighter/signed-out`);
+  assert.equal(await other.textContent('h1'), 'You are signed out');
+  await other.close();
+}
+
 /** A request of the page's own script: status, the header that Headlamp acts on, and the body. */
 export function ask(page, method, path, body) {
   return page.evaluate(async ([method, path, body]) => {
-    const answer = await fetch(path, { method, body });
+    const headers = body ? { 'content-type': 'application/json' } : {};
+    const answer = await fetch(path, { method, headers, body });
     return { status: answer.status, reload: answer.headers.get('x-reload'), text: await answer.text() };
   }, [method, path, body]);
 }

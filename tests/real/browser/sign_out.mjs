@@ -1,6 +1,6 @@
 // Signing out in one tab ends what another one shows; nobody is signed in again unasked.
 import assert from 'node:assert/strict';
-import { ask, inBrowser, shoot, signIn, told } from './lib.mjs';
+import { ask, inBrowser, shoot, signIn, signOutInAnotherTab, told } from './lib.mjs';
 
 /** The page says so, also after a reload, and its button leads back in. The provider still knows the person. */
 async function isSignedOut(page, name) {
@@ -20,14 +20,7 @@ await inBrowser(async (context) => {
   await signIn(page, 'alice');
   assert.equal((await ask(page, 'GET', '/config')).status, 200);
 
-  // By our own form, in another tab.
-  const other = await context.newPage();
-  await other.goto(`${told.site}/lamplighter/whoami`);
-  assert.equal(await other.textContent('h1'), 'You are signed in');
-  await shoot(other, 'whoami');
-  await other.click('button:text("Sign out")');
-  await other.waitForURL(`${told.site}/lamplighter/signed-out`);
-  assert.equal(await other.textContent('h1'), 'You are signed out');
+  await signOutInAnotherTab(context);
 
   // The first tab asks on, as Headlamp does, and is told to load itself anew.
   const { status, reload } = await ask(page, 'GET', '/clusters/main/healthz');
