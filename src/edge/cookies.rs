@@ -94,16 +94,14 @@ impl CookieNames {
     /// that is too little. A UI that works without foreign cookies loses nothing by an empty header.
     pub fn for_upstream(&self, headers: &HeaderMap, ui: &Traits, most: usize) -> HeaderValue {
         let mut kept: Vec<u8> = Vec::with_capacity(headers.get(COOKIE).map_or(0, HeaderValue::len));
-        for (name, value) in headers.get_all(COOKIE).iter().flat_map(|header| pairs(header.as_bytes())) {
-            if is_ours(name) || ui.token_cookies.iter().any(|prefix| starts_with(name, prefix)) {
+        for pair in headers.get_all(COOKIE).iter().flat_map(|header| raw_pairs(header.as_bytes())) {
+            if is_ours(pair) || ui.token_cookies.iter().any(|prefix| starts_with(pair, prefix)) {
                 continue;
             }
             if !kept.is_empty() {
                 kept.extend_from_slice(b"; ");
             }
-            kept.extend_from_slice(name);
-            kept.push(b'=');
-            kept.extend_from_slice(value);
+            kept.extend_from_slice(pair);
         }
         if kept.len() > most {
             return HeaderValue::from_static("");
@@ -122,9 +120,14 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
+/// What stands between semicolons, where it names something.
+fn raw_pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pairs = header.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+    pairs.filter(|pair| memchr::memchr(b'=', pair).is_some())
+}
+
 fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    header.split(|&b| b == b';').filter_map(|pair| {
-        let pair = pair.trim_ascii();
+    raw_pairs(header).filter_map(|pair| {
         let at = memchr::memchr(b'=', pair)?;
         Some((pair[..at].trim_ascii_end(), pair[at + 1..].trim_ascii_start()))
     })

@@ -66,12 +66,17 @@ impl<'h> Line<'h> {
         };
     }
 
-    /// Its value: `None` when it is absent, repeated or not UTF-8.
-    fn once(self) -> Option<&'h str> {
+    /// Its value, in bytes: `None` when it is absent or repeated.
+    fn bytes(self) -> Option<&'h [u8]> {
         match self {
-            Self::Once(value) => std::str::from_utf8(value.as_bytes()).ok(),
+            Self::Once(value) => Some(value.as_bytes()),
             Self::Absent | Self::Repeated => None,
         }
+    }
+
+    /// Its value: `None` when it is absent, repeated or not UTF-8.
+    fn once(self) -> Option<&'h str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 }
 
@@ -157,10 +162,10 @@ impl<'h> Lines<'h> {
         if self.flags.has(Flags::WEBSOCKET) {
             return Kind::WebSocket;
         }
-        let dest = self.fetch_dest.once();
-        match self.fetch_mode.once() {
-            Some("navigate") if is_read && matches!(dest, None | Some("document")) => Kind::Navigation,
-            Some(_) if matches!(dest, None | Some("empty")) => Kind::Script,
+        let dest = self.fetch_dest.bytes();
+        match self.fetch_mode.bytes() {
+            Some(b"navigate") if is_read && matches!(dest, None | Some(b"document")) => Kind::Navigation,
+            Some(_) if matches!(dest, None | Some(b"empty")) => Kind::Script,
             Some(_) => Kind::Subresource,
             None if is_read && self.wants_page() => Kind::Navigation,
             None => Kind::Script,
@@ -174,10 +179,11 @@ impl<'h> Lines<'h> {
 
     /// Where the request comes from. What is said must agree, and must be said once.
     fn provenance(&self, site: &Site) -> Provenance {
-        let by_fetch = said(self.fetch_site, |value| value == "same-origin" || value == "none");
+        let by_fetch = said(self.fetch_site, |value| value == b"same-origin" || value == b"none");
         // A form on a page with `Referrer-Policy: no-referrer` sends `null`, also to its own origin.
         let may_be_null = by_fetch == Provenance::Own;
-        let by_origin = said(self.origin, |value| value == site.origin() || (may_be_null && value == "null"));
+        let is_own = |value: &[u8]| value == site.origin().as_bytes() || (may_be_null && value == b"null");
+        let by_origin = said(self.origin, is_own);
         match (by_fetch, by_origin) {
             (Provenance::Foreign, _) | (_, Provenance::Foreign) => Provenance::Foreign,
             (Provenance::Own, _) | (_, Provenance::Own) => Provenance::Own,
@@ -186,10 +192,10 @@ impl<'h> Lines<'h> {
     }
 }
 
-fn said(line: Line<'_>, is_own: impl Fn(&str) -> bool) -> Provenance {
+fn said(line: Line<'_>, is_own: impl Fn(&[u8]) -> bool) -> Provenance {
     match line {
         Line::Absent => Provenance::Unknown,
-        Line::Once(_) if line.once().is_some_and(is_own) => Provenance::Own,
+        Line::Once(_) if line.bytes().is_some_and(is_own) => Provenance::Own,
         Line::Once(_) | Line::Repeated => Provenance::Foreign,
     }
 }

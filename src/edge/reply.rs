@@ -110,8 +110,14 @@ pub fn name_person(headers: &mut HeaderMap, session: &Session<'_>) {
 
 /// Text as a header value: visible ASCII stays, the rest is percent-encoded as UTF-8.
 fn header_text(text: &str) -> HeaderValue {
-    if text.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'%') {
-        return HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+    if text.is_empty() {
+        return HeaderValue::from_static("");
+    }
+    if text.is_ascii()
+        && !text.contains(['%', '\t'])
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
+        return value;
     }
     let encoded = utf8_percent_encode(text, IN_HEADER).to_string();
     HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))

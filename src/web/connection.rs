@@ -15,74 +15,73 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
-
-/// No deadline: it is we who are at work.
-const WORKING: u64 = u64::MAX;
-
-/// Set beside a deadline while no byte of the next request has come.
-const IDLE: u64 = 1 << 63;
 
 /// What a peer's silence costs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// Time for a request's head to arrive, from its first byte on.
+    /// Time for a request's head to arrive, from its first byte on. Held to the next multiple of it, and exactly for
+    /// a connection's first head.
     pub(super) head: Duration,
-    /// Time between an answer and the first byte of the next request.
+    /// Time between an answer and the first byte of the next request, likewise in multiples of `head`.
     pub(super) idle: Duration,
 }
 
-/// The deadline of one connection, in milliseconds since it began.
+/// What one connection is at. Each step counts, so that a step that lasts is told from one that comes again.
 #[derive(Debug)]
 pub(super) struct Deadline {
-    began: Instant,
     patience: Patience,
-    at: AtomicU64,
+    step: AtomicU64,
 }
+
+/// The two lowest bits of a step say what it is.
+const HEAD: u64 = 0;
+const WORKING: u64 = 1;
+const IDLE: u64 = 2;
+const KINDS: u64 = 3;
 
 impl Deadline {
     /// A connection that began just now, and owes us its first head.
     pub(super) fn begin(patience: Patience) -> Arc<Self> {
-        let at = AtomicU64::new(millis(patience.head));
-        Arc::new(Self { began: Instant::now(), patience, at })
+        Arc::new(Self { patience, step: AtomicU64::new(HEAD) })
     }
 
     /// A head is complete: from here on the peer waits for us.
     pub(super) fn work(&self) {
-        self.at.store(WORKING, Ordering::Relaxed);
+        self.go_on_to(WORKING);
     }
 
     fn rest(&self) {
-        self.at.store(self.elapsed().saturating_add(millis(self.patience.idle)) | IDLE, Ordering::Relaxed);
+        self.go_on_to(IDLE);
     }
 
     fn hear(&self) {
-        if self.at.load(Ordering::Relaxed) & IDLE != 0 && self.at.load(Ordering::Relaxed) != WORKING {
-            self.at.store(self.elapsed().saturating_add(millis(self.patience.head)), Ordering::Relaxed);
+        if self.step.load(Ordering::Relaxed) & KINDS == IDLE {
+            self.go_on_to(HEAD);
         }
     }
 
-    fn elapsed(&self) -> u64 {
-        millis(self.began.elapsed())
+    /// One task at a time moves a connection on, so there is nothing to race with but a look from [`Self::missed`].
+    fn go_on_to(&self, kind: u64) {
+        let step = self.step.load(Ordering::Relaxed);
+        self.step.store((step | KINDS).wrapping_add(1) | kind, Ordering::Relaxed);
     }
 
     /// Done when the peer has kept us waiting for too long.
     pub(super) async fn missed(&self) {
+        let looks = u32::try_from(self.patience.idle.as_millis() / self.patience.head.as_millis().max(1));
+        let (mut seen, mut unchanged) = (self.step.load(Ordering::Relaxed), 0);
         loop {
-            let wait = match self.at.load(Ordering::Relaxed) {
-                WORKING => self.patience.head,
-                at => match (at & !IDLE).saturating_sub(self.elapsed()) {
-                    0 => return,
-                    left => Duration::from_millis(left),
-                },
-            };
-            tokio::time::sleep(wait.min(self.patience.head)).await;
+            tokio::time::sleep(self.patience.head).await;
+            let step = self.step.load(Ordering::Relaxed);
+            unchanged = if step == seen { unchanged + 1 } else { 0 };
+            seen = step;
+            match step & KINDS {
+                HEAD if unchanged > 0 => return,
+                IDLE if unchanged >= looks.unwrap_or(1).max(1) => return,
+                _ => {}
+            }
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(IDLE - 1).min(IDLE - 1)
 }
 
 /// A stream that moves its connection's deadline when it is read.
@@ -203,7 +202,7 @@ mod tests {
     async fn a_first_head_has_ten_seconds() {
         let deadline = Deadline::begin(PATIENCE);
         assert!(!missed_within(&deadline, 9).await);
-        assert!(missed_within(&deadline, 2).await);
+        assert!(missed_within(&deadline, 11).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,19 +215,43 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn between_requests_there_is_time_but_not_within_a_head() {
         let deadline = Deadline::begin(PATIENCE);
+        let watching = {
+            let deadline = Arc::clone(&deadline);
+            tokio::spawn(async move { deadline.missed().await })
+        };
         deadline.work();
         drop(Told::new((), Arc::clone(&deadline)));
-        assert!(!missed_within(&deadline, 60).await);
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert!(!watching.is_finished());
         deadline.hear();
-        assert!(!missed_within(&deadline, 9).await);
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert!(!watching.is_finished());
         deadline.hear();
-        assert!(missed_within(&deadline, 11).await, "a second byte buys no more time");
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert!(watching.is_finished(), "a second byte buys no more time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_asks_again_and_again_is_not_idle() {
+        let deadline = Deadline::begin(PATIENCE);
+        let watching = {
+            let deadline = Arc::clone(&deadline);
+            tokio::spawn(async move { deadline.missed().await })
+        };
+        for _ in 0..100 {
+            deadline.hear();
+            deadline.work();
+            drop(Told::new((), Arc::clone(&deadline)));
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        assert!(!watching.is_finished());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_rests_for_too_long_is_over() {
         let deadline = Deadline::begin(PATIENCE);
         drop(Told::new((), Arc::clone(&deadline)));
-        assert!(missed_within(&deadline, 100).await);
+        assert!(!missed_within(&deadline, 89).await);
+        assert!(missed_within(&deadline, 111).await);
     }
 }
