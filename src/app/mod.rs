@@ -110,7 +110,12 @@ impl Bound {
         let serving = async {
             tokio::join!(
                 Serve { listener: self.public, limits, answer: answer_browser }.run(stopped.clone()),
-                Serve { listener: self.authz, limits, answer: answer_ingress }.run(stopped.clone()),
+                Serve {
+                    listener: self.authz,
+                    limits: Limits { dates: false, ..limits },
+                    answer: answer_ingress
+                }
+                .run(stopped.clone()),
                 Serve { listener: self.admin, limits, answer: route(admin_router()) }.run(stopped.clone()),
             )
         };

@@ -1,9 +1,7 @@
 //! What an ingress is answered: an outcome in its dialect.
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE,
-};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -158,7 +156,6 @@ fn pass(managed: Managed, cookie: HeaderValue) -> Response<Bytes> {
     managed.insert_into(&mut headers);
     headers.insert(COOKIE, cookie);
     headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     let mut response = Response::new(Bytes::new());
     *response.headers_mut() = headers;
     response
@@ -281,7 +278,6 @@ mod tests {
         200 OK
         authorization: Bearer t
         cache-control: no-store
-        content-length: 0
         cookie: a=b
         x-forwarded-email: 
         x-forwarded-group: k8s-admins,staff

@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::Either;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -27,6 +28,8 @@ pub struct Limits {
     /// Time between an answer and the next request. nginx keeps a connection for a minute: one that is closed
     /// from here first, at the moment of a question, is a failed question.
     pub idle_timeout: Duration,
+    /// Whether answers say what time it is (RFC 9110 section 6.6.1): an ingress that asks does not read it.
+    pub dates: bool,
     /// Connections at a time.
     pub connections: usize,
     /// Time for answers under way when the process ends.
@@ -38,6 +41,7 @@ impl Default for Limits {
         Self {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
+            dates: true,
             connections: 10_000,
             drain: Duration::from_secs(10),
         }
@@ -124,29 +128,45 @@ async fn hold<A, F, B>(
         };
         answering.map(|response| Ok::<_, Infallible>(response.map(|body| Told::new(body, deadline))))
     });
-    let connection = http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).serve_connection(heard, service);
+    let connection = http1::Builder::new()
+        .max_buf_size(MAX_HEADER_BYTES)
+        .auto_date_header(limits.dates)
+        .serve_connection(heard, service);
     let mut connection = pin!(connection.with_upgrades());
-    let mut missed = pin!(deadline.missed());
-    let mut stopping = pin!(stop_of(&mut shutdown));
-    let mut is_stopping = false;
+    // Looked at only when one of them has something to say, and not at each request.
+    let mut events: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>> = FuturesUnordered::new();
+    events.push(Box::pin(async move {
+        deadline.missed().await;
+        Event::Missed
+    }));
+    events.push(Box::pin(async move {
+        stop_of(&mut shutdown).await;
+        Event::Stopping
+    }));
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, %peer, "a connection broke off");
                 }
                 return;
             }
-            () = missed.as_mut() => {
-                tracing::debug!(%peer, "a connection kept us waiting for too long");
-                return;
-            }
-            () = stopping.as_mut(), if !is_stopping => {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
+            event = events.select_next_some() => match event {
+                Event::Missed => {
+                    tracing::debug!(%peer, "a connection kept us waiting for too long");
+                    return;
+                }
+                Event::Stopping => connection.as_mut().graceful_shutdown(),
+            },
         }
     }
+}
+
+/// What ends a connection from here.
+enum Event {
+    Missed,
+    Stopping,
 }
 
 fn empty<B: Default>(status: StatusCode) -> Response<B> {
