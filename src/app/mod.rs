@@ -112,7 +112,7 @@ impl Bound {
                 Serve { listener: self.public, limits, answer: answer_browser }.run(stopped.clone()),
                 Serve {
                     listener: self.authz,
-                    limits: Limits { dates: false, ..limits },
+                    limits: Limits { dates: false, bodies: false, ..limits },
                     answer: answer_ingress
                 }
                 .run(stopped.clone()),

@@ -6,15 +6,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::framing::Framing;
 
 /// What a peer's silence costs.
 #[derive(Clone, Copy, Debug)]
@@ -84,38 +86,59 @@ impl Deadline {
     }
 }
 
-/// A stream that moves its connection's deadline when it is read.
+/// Whether a head on this connection had two readings. From then on nothing on it has one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ambiguity(Arc<AtomicBool>);
+
+impl Ambiguity {
+    /// So it is.
+    pub(super) fn is_found(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream that is followed while it is read: when something came, and what it can be taken for.
 #[derive(Debug)]
 pub(super) struct Heard<S> {
     stream: S,
     deadline: Arc<Deadline>,
+    framing: Option<(Framing, Ambiguity)>,
 }
 
 impl<S> Heard<S> {
-    pub(super) fn new(stream: S, deadline: Arc<Deadline>) -> Self {
-        Self { stream, deadline }
+    /// Moves `deadline`. Where `ambiguity` is given, tells it of heads with two readings.
+    pub(super) fn new(stream: S, deadline: Arc<Deadline>, ambiguity: Option<Ambiguity>) -> Self {
+        Self { stream, deadline, framing: ambiguity.map(|ambiguity| (Framing::begin(), ambiguity)) }
     }
 }
 
 /// Takes an upgraded connection of a listener's apart: its stream, and what was read ahead.
 pub(super) fn bare(upgraded: Upgraded) -> Result<(TcpStream, Vec<u8>), Upgraded> {
-    let parts = upgraded.downcast::<Heard<TokioIo<TcpStream>>>()?;
-    Ok((parts.io.stream.into_inner(), parts.read_buf.to_vec()))
+    let parts = upgraded.downcast::<TokioIo<Heard<TcpStream>>>()?;
+    Ok((parts.io.into_inner().stream, parts.read_buf.to_vec()))
 }
 
-impl<S: Read + Unpin> Read for Heard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.deadline.hear();
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        this.deadline.hear();
+        if let Some((framing, ambiguity)) = &mut this.framing
+            && !ambiguity.is_found()
+            && framing.follow(&buffer.filled()[before..]).is_err()
+        {
+            ambiguity.0.store(true, Ordering::Relaxed);
+        }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: Write + Unpin> Write for Heard<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

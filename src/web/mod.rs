@@ -11,6 +11,7 @@ mod callback;
 mod check;
 mod connection;
 mod fallback;
+mod framing;
 mod gateway;
 mod login;
 mod logout;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -18,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::connection::{Deadline, Heard, Patience, Told};
+use super::connection::{Ambiguity, Deadline, Heard, Patience, Told};
 
 /// What one listener bears.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Whether answers say what time it is (RFC 9110 section 6.6.1): an ingress that asks does not read it.
     pub dates: bool,
+    /// Whether requests bring bodies that go on to somebody else: then a head with two readings is refused.
+    pub bodies: bool,
     /// Connections at a time.
     pub connections: usize,
     /// Time for answers under way when the process ends.
@@ -42,6 +45,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
             dates: true,
+            bodies: true,
             connections: 10_000,
             drain: Duration::from_secs(10),
         }
@@ -117,14 +121,19 @@ async fn hold<A, F, B>(
 {
     let deadline = Deadline::begin(Patience { head: limits.header_timeout, idle: limits.idle_timeout });
     let _ = stream.set_nodelay(true);
-    let heard = Heard::new(TokioIo::new(stream), Arc::clone(&deadline));
+    let ambiguity = Ambiguity::default();
+    let watched = limits.bodies.then(|| ambiguity.clone());
+    let heard = TokioIo::new(Heard::new(stream, Arc::clone(&deadline), watched));
     let answers = Arc::clone(&deadline);
     let service = service_fn(move |request: Request<Incoming>| {
         answers.work();
         let deadline = Arc::clone(&answers);
-        let answering = match refuse(&request) {
-            Some(status) => Either::Left(ready(empty(status))),
-            None => Either::Right(answer(request, peer)),
+        let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+        let answering = match refuse(&request, &ambiguity) {
+            Some(status) => Either::Left(ready(refusal(status))),
+            None => Either::Right(
+                answer(request, peer).map(move |answer| if is_last { last(answer) } else { answer }),
+            ),
         };
         answering.map(|response| Ok::<_, Infallible>(response.map(|body| Told::new(body, deadline))))
     });
@@ -169,9 +178,18 @@ enum Event {
     Stopping,
 }
 
-fn empty<B: Default>(status: StatusCode) -> Response<B> {
+/// What came behind a refused request may be a part of it.
+fn refusal<B: Default>(status: StatusCode) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = status;
+    last(response)
+}
+
+/// The last answer on its connection: where a chunked request ends is not followed, nor where a refused one does.
+fn last<B>(mut response: Response<B>) -> Response<B> {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
@@ -191,7 +209,10 @@ impl<B> Answer for B where
 }
 
 /// Requests that have two readings, or none here: hyper lets them through.
-fn refuse<B>(request: &Request<B>) -> Option<StatusCode> {
+fn refuse<B>(request: &Request<B>, ambiguity: &Ambiguity) -> Option<StatusCode> {
+    if ambiguity.is_found() {
+        return Some(StatusCode::BAD_REQUEST);
+    }
     let is_known = matches!(
         *request.method(),
         Method::GET
