@@ -44,6 +44,7 @@ impl SideHouse {
             upstream: proxy::Settings {
                 target: proxy::Target::Http(upstream.address().to_string()),
                 ca_pem: None,
+                head_timeout: proxy::HEAD_TIMEOUT,
             },
             base: String::new(),
             clusters: vec!["main".to_owned()],

@@ -97,6 +97,7 @@ fn proxied(upstream: config::Upstream) -> Result<Proxied, SettingsError> {
                 UpstreamAddress::Unix(path) => Target::Unix(path),
             },
             ca_pem: ca.map(|pem| secrecy::ExposeSecret::expose_secret(&pem).to_vec()),
+            head_timeout: proxy::HEAD_TIMEOUT,
         },
         base: upstream.base_path,
         clusters: upstream.clusters,

@@ -1,10 +1,12 @@
 //! Headers that a client may not send, in any spelling.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    SEC_WEBSOCKET_PROTOCOL, TE, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+
+use super::reply::X_LAMPLIGHTER_REASON;
 
 /// Beginnings of header names that would make the API server, or the UI, take the request for another's.
 const FOREIGN_CREDENTIALS: [&[u8]; 2] = [b"impersonate-", b"x-remote-"];
@@ -37,14 +39,13 @@ fn is_bearer_subprotocol(protocol: &str) -> bool {
 }
 
 /// Headers that hold between two neighbours only (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-connection"),
     TE,
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
@@ -71,36 +72,56 @@ const RESERVED: [&[u8]; 13] = [
 /// What `Connection` nominates goes first: a client that nominates `Authorization` must not take ours away.
 pub fn for_upstream(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
+    remove_reserved(headers);
+    headers.remove(EXPECT);
+    remove_bearer_subprotocols(headers);
+}
+
+/// The same for what a client sends behind a body: some servers make headers of it.
+pub fn trailers_for_upstream(trailers: &mut HeaderMap) {
+    remove_reserved(trailers);
+    trailers.remove(COOKIE);
+}
+
+fn remove_reserved(headers: &mut HeaderMap) {
     let is_reserved = |name: &&HeaderName| begins_with(name.as_str().as_bytes(), &RESERVED);
     let reserved: Vec<HeaderName> = headers.keys().filter(is_reserved).cloned().collect();
     for name in reserved {
         headers.remove(name);
     }
-    headers.remove(EXPECT);
-    remove_bearer_subprotocols(headers);
+}
+
+/// Whether a request asks for a WebSocket, and not only looks like it (RFC 6455 section 4.1).
+pub fn is_websocket<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let is_only = protocols.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && protocols.next().is_none();
+    is_only && request.method() == Method::GET && nominated(headers).any(|name| name == UPGRADE)
 }
 
 /// Takes from an upstream's answer what is not for the client.
 pub fn for_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     headers.remove(AUTHORIZATION);
+    headers.remove(X_LAMPLIGHTER_REASON);
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let nominated: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
-        .collect();
+    let nominated: Vec<HeaderName> = nominated(headers).collect();
     for name in nominated.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
+/// What `Connection` says of other headers.
+fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::try_from(name.trim()).ok())
+}
+
 fn remove_bearer_subprotocols(headers: &mut HeaderMap) {
-    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+    if !headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(has_bearer_subprotocol) {
         return;
     }
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());

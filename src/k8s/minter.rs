@@ -34,6 +34,8 @@ pub struct Minter {
 pub struct Minted {
     /// `Bearer …`, marked sensitive.
     pub authorization: HeaderValue,
+    /// When it was made, by our clock.
+    pub minted_at: Timestamp,
     /// When it stops to work, by our clock.
     pub expires_at: Timestamp,
     /// Until when it is handed out: the UI's request has to arrive while it works.
@@ -150,6 +152,7 @@ impl Minted {
         let expires_at = now.checked_add(life).ok()?;
         Some(Self {
             authorization,
+            minted_at: now,
             expires_at,
             good_until: expires_at.checked_sub(LEAST_LIFE).ok()?,
             renew_at: now.checked_add(life * 4 / 5).ok()?,

@@ -12,6 +12,9 @@ use crate::auth::{Credential, Grant, SessionId};
 /// How long a failure answers for the next attempt: a UI in trouble polls several times a second.
 const FAILURE_LIFE: SignedDuration = SignedDuration::from_secs(2);
 
+/// How old a token has to be for a new one to fare better.
+const LEAST_AGE: SignedDuration = SignedDuration::from_secs(30);
+
 /// A session's tokens, by the role that they are for.
 type Key = (SessionId, u64);
 
@@ -90,6 +93,21 @@ impl Tokens {
         let live = self.live.pin();
         let minted = live.get(&key).filter(|minted| error.may_pass() && now < minted.expires_at)?;
         Some(minted.authorization.clone())
+    }
+
+    /// Forgets `token`, which a UI did not take; whether another may fare better.
+    ///
+    /// An API server that takes no token of this kind must not be asked for one at each request.
+    pub fn reject(&self, grant: &Grant<'_>, token: &HeaderValue, now: Timestamp) -> bool {
+        let (live, key) = (self.live.pin(), key(grant));
+        let Some(minted) = live.get(&key).filter(|minted| minted.authorization == *token) else {
+            return live.contains_key(&key);
+        };
+        if now < minted.minted_at + LEAST_AGE {
+            return false;
+        }
+        live.remove(&key);
+        true
     }
 
     /// Forgets a session's tokens.

@@ -27,7 +27,13 @@ pub struct Settings {
     pub target: Target,
     /// CA certificates, in PEM, beside the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// Time for the head of an answer, counted from the last piece of the request's body.
+    pub head_timeout: Duration,
 }
+
+/// The usual time for the head of an answer: a list of ten thousand pods takes its time, a dead upstream takes
+/// for ever.
+pub const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How to reach the upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,25 +18,21 @@ use tokio::net::TcpStream;
 
 use super::connector::{Connector, Stream};
 use super::tunnels::Place;
+use super::upload::Upload;
 use super::{Settings, Target, UpstreamError};
 use crate::edge::scrub;
-
-/// Time for the head of an answer: a list of ten thousand pods takes its time, a dead upstream takes for ever.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Takes an upgraded connection of the listener's apart: its stream, and what was read ahead.
 ///
 /// Without hyper's wrapping, an idle tunnel costs a few hundred bytes and no buffer.
 pub type BareClient = fn(Upgraded) -> Result<(TcpStream, Vec<u8>), Upgraded>;
 
-/// A request's body, or none.
-type Body = Either<Incoming, Empty<Bytes>>;
-
 /// Sends requests to the upstream. Connections are kept and used again.
 #[derive(Clone)]
 pub struct Forwarder {
-    client: Client<Connector, Body>,
+    client: Client<Connector, Upload>,
     authority: Authority,
+    head_timeout: Duration,
 }
 
 /// Why there is no answer of the upstream's.
@@ -48,8 +45,8 @@ pub enum ForwardError {
     #[error("the upstream broke off: {0}")]
     BrokeOff(String),
     /// It took too long.
-    #[error("the upstream did not answer within {HEAD_TIMEOUT:?}")]
-    TimedOut,
+    #[error("the upstream did not answer within {0:?}")]
+    TimedOut(Duration),
 }
 
 impl Forwarder {
@@ -67,12 +64,15 @@ impl Forwarder {
             .retry_canceled_requests(true)
             .set_host(false)
             .build(connector);
-        Ok(Self { client, authority })
+        Ok(Self { client, authority, head_timeout: settings.head_timeout })
     }
 
     /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client.
-    pub async fn forward(&self, request: Request<Body>) -> Result<Response<Incoming>, ForwardError> {
+    pub async fn forward(&self, request: Request<Upload>) -> Result<Response<Incoming>, ForwardError> {
         let mut response = self.send(request).await?;
+        if response.status().is_informational() {
+            return Err(ForwardError::BrokeOff("it switched protocols, though nobody asked".to_owned()));
+        }
         scrub::for_client(response.headers_mut());
         Ok(response)
     }
@@ -82,7 +82,7 @@ impl Forwarder {
     /// An answer that is no 101 is returned as it is.
     pub async fn tunnel(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Upload>,
         (place, life): (Place, Duration),
         bare: BareClient,
     ) -> Result<Response<Either<Incoming, Empty<Bytes>>>, ForwardError> {
@@ -90,7 +90,7 @@ impl Forwarder {
         let (mut head, _) = request.into_parts();
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let mut response = self.send(Request::from_parts(head, Either::Right(Empty::new()))).await?;
+        let mut response = self.send(Request::from_parts(head, Upload::none())).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             scrub::for_client(response.headers_mut());
             return Ok(response.map(Either::Left));
@@ -103,12 +103,20 @@ impl Forwarder {
         Ok(response.map(|_| Either::Right(Empty::new())))
     }
 
-    async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, ForwardError> {
+    async fn send(&self, mut request: Request<Upload>) -> Result<Response<Incoming>, ForwardError> {
         *request.uri_mut() = self.address(request.uri());
         *request.version_mut() = http::Version::HTTP_11;
-        match tokio::time::timeout(HEAD_TIMEOUT, self.client.request(request)).await {
-            Ok(answer) => answer.map_err(|error| from_hyper(&error)),
-            Err(_) => Err(ForwardError::TimedOut),
+        let progress = request.body().progress();
+        let mut answering = pin!(self.client.request(request));
+        loop {
+            let before = progress.count();
+            match tokio::time::timeout(self.head_timeout, answering.as_mut()).await {
+                Ok(answer) => return answer.map_err(|error| from_hyper(&error)),
+                Err(_) if progress.count() == before => {
+                    return Err(ForwardError::TimedOut(self.head_timeout));
+                }
+                Err(_) => {}
+            }
         }
     }
 
@@ -135,7 +143,7 @@ impl ForwardError {
         match self {
             Self::Unreachable(_) => "upstream-unreachable",
             Self::BrokeOff(_) => "upstream-broke-off",
-            Self::TimedOut => "upstream-timeout",
+            Self::TimedOut(_) => "upstream-timeout",
         }
     }
 
@@ -143,7 +151,7 @@ impl ForwardError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unreachable(_) | Self::BrokeOff(_) => StatusCode::BAD_GATEWAY,
-            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 }
@@ -167,7 +175,13 @@ async fn join((client, bare): (OnUpgrade, BareClient), upstream: OnUpgrade, plac
             return;
         }
     };
-    match (bare(client), bare_upstream(upstream)) {
+    let (client, upstream) = (bare(client), bare_upstream(upstream));
+    tracing::debug!(
+        is_client_bare = client.is_ok(),
+        is_upstream_bare = upstream.is_ok(),
+        "a WebSocket is open"
+    );
+    match (client, upstream) {
         (Ok(client), Ok(upstream)) => place.relay(client, upstream, life).await,
         (Ok(client), Err(upstream)) => place.relay(client, (TokioIo::new(upstream), Vec::new()), life).await,
         (Err(client), Ok(upstream)) => place.relay((TokioIo::new(client), Vec::new()), upstream, life).await,

@@ -5,7 +5,9 @@ mod forward;
 mod frames;
 mod relay;
 mod tunnels;
+mod upload;
 
-pub use connector::{Settings, Target, UpstreamError};
+pub use connector::{HEAD_TIMEOUT, Settings, Target, UpstreamError};
 pub use forward::{BareClient, ForwardError, Forwarder};
 pub use tunnels::{Tunnels, Why};
+pub use upload::Upload;

@@ -31,7 +31,7 @@ pub(super) async fn harden(request: Request, next: Next) -> Response {
     hardened(next.run(request).await)
 }
 
-/// The same answer, with what every answer to a browser says.
+/// An answer of our own, with what every one says.
 pub(super) fn hardened(mut response: Response) -> Response {
     for (name, value) in ALWAYS {
         response.headers_mut().entry(name).or_insert(value);

@@ -8,9 +8,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
-use http::{Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::Either;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use jiff::Timestamp;
 
 use super::connection::bare;
@@ -22,7 +22,7 @@ use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session, Site};
 use crate::edge::ui::Treatment;
 use crate::edge::{cookies, original, reply, scrub};
-use crate::proxy::{ForwardError, Forwarder, Tunnels};
+use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -74,6 +74,9 @@ pub(super) async fn carry(
     let now = gateway.clock.now();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    // A proxy in front may leave the port out of `Host`. In front of a fallback there is none.
+    let is_site = door.fallback.is_none() && door.site.has_host(host);
+    let host = if is_site { door.site.authority() } else { host };
     let ui = gateway.ui.traits();
     let method = request.method().as_str();
     let described = original::describe(request.headers(), method, (host, &target), door.site, ui);
@@ -88,49 +91,76 @@ pub(super) async fn carry(
         peer,
         id: RequestId::of(request.headers()),
         kind: described.kind,
-        target: target.clone(),
+        target: described.target.to_owned(),
         now,
     };
     match decision {
-        Decision::Allow(grant) => passage.allow(grant.into_owned(), request).await,
-        Decision::Challenge(challenge) => passage.challenge(challenge.reason()),
-        Decision::Deny(denial) => passage.deny(denial),
-        Decision::SignOut(session) => passage.sign_out(session.as_ref()),
+        Decision::Allow(grant) => passage.allow(grant.into_owned(), request.map(Upload::of)).await,
+        Decision::Challenge(challenge) => passage.ours(passage.challenge(challenge.reason())),
+        Decision::Deny(denial) => passage.ours(passage.deny(denial)),
+        Decision::SignOut(session) => passage.ours(passage.sign_out(session.as_ref())),
     }
 }
 
 impl Passage<'_> {
-    async fn allow(&self, grant: Grant<'static>, request: Request<Incoming>) -> Response {
+    async fn allow(&self, grant: Grant<'static>, request: Request<Upload>) -> Response {
         let path = request.uri().path();
         let Upstream { base, clusters, .. } = self.upstream;
         let treatment = self.gateway.ui.traits().treatment(request.method().as_str(), path, base, clusters);
         match treatment {
-            Treatment::Me => me(grant.session()),
-            Treatment::Refuse => answer::not_a_page(Kind::Script, StatusCode::NOT_FOUND, "not-served"),
-            Treatment::ToCluster if self.kind == Kind::Navigation => self.to_cluster(),
-            // Reached by another spelling of the path than the one that signs out: not forwarded either.
-            Treatment::SignOut => self.sign_out(Some(grant.session())),
-            Treatment::Bearer | Treatment::BareToken => {
-                match self.gateway.tokens.obtain(&grant, self.now).await {
-                    Ok(token) => self.forward(&grant, request, credential(token, treatment)).await,
-                    Err(error) => self.mint_failed(&error),
-                }
+            Treatment::Me => self.ours(me(grant.session())),
+            Treatment::Refuse => {
+                self.ours(answer::not_a_page(Kind::Script, StatusCode::NOT_FOUND, "not-served"))
             }
+            Treatment::ToCluster if self.kind == Kind::Navigation => self.ours(self.to_cluster()),
+            // Reached by another spelling of the path than the one that signs out: not forwarded either.
+            Treatment::SignOut => self.ours(self.sign_out(Some(grant.session()))),
+            Treatment::Bearer | Treatment::BareToken => self.lend(&grant, request, treatment).await,
             Treatment::Nothing | Treatment::ToCluster => self.forward(&grant, request, None).await,
         }
+    }
+
+    /// Forwards with a token. One that the upstream does not take any more is replaced, once.
+    async fn lend(&self, grant: &Grant<'static>, request: Request<Upload>, treatment: Treatment) -> Response {
+        let token = match self.gateway.tokens.obtain(grant, self.now).await {
+            Ok(Some(token)) => token,
+            Ok(None) => return self.forward(grant, request, None).await,
+            Err(error) => return self.ours(self.mint_failed(&error)),
+        };
+        let again = repeatable(&request);
+        let response = self.forward(grant, request, credential(&token, treatment)).await;
+        match again {
+            Some(again)
+                if response.status() == StatusCode::UNAUTHORIZED
+                    && self.gateway.tokens.reject(grant, &token, self.now) =>
+            {
+                match self.gateway.tokens.obtain(grant, self.now).await {
+                    Ok(Some(token)) => self.forward(grant, again, credential(&token, treatment)).await,
+                    Ok(None) | Err(_) => response,
+                }
+            }
+            _ => response,
+        }
+    }
+
+    /// An answer that is not the upstream's.
+    fn ours(&self, response: Response) -> Response {
+        self.id.say_in(answer::hardened(response))
     }
 
     async fn forward(
         &self,
         grant: &Grant<'static>,
-        request: Request<Incoming>,
+        request: Request<Upload>,
         authorization: Option<HeaderValue>,
     ) -> Response {
         let session = grant.session();
+        let is_websocket = scrub::is_websocket(&request);
         let request = self.fit(session, request, authorization);
-        let result = if self.kind == Kind::WebSocket {
+        let result = if is_websocket {
             let Some(place) = self.upstream.tunnels.admit(session.id) else {
-                return answer::not_a_page(Kind::Script, StatusCode::SERVICE_UNAVAILABLE, "too-many-tunnels");
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return self.ours(answer::not_a_page(Kind::Script, status, "too-many-tunnels"));
             };
             let life =
                 Duration::from_secs(u64::try_from(session.expires_at - self.now.as_second()).unwrap_or(0));
@@ -142,18 +172,14 @@ impl Passage<'_> {
                 })
             })
         } else {
-            self.upstream
-                .forwarder
-                .forward(request.map(Either::Left))
-                .await
-                .map(|response| response.map(Body::new))
+            self.upstream.forwarder.forward(request).await.map(|response| response.map(Body::new))
         };
         match result {
             Ok(mut response) => {
                 keep_our_cookies_ours(&mut response);
                 response
             }
-            Err(error) => self.upstream_failed(&error),
+            Err(error) => self.ours(self.upstream_failed(&error)),
         }
     }
 
@@ -161,16 +187,16 @@ impl Passage<'_> {
     fn fit(
         &self,
         session: &Session<'_>,
-        mut request: Request<Incoming>,
+        mut request: Request<Upload>,
         authorization: Option<HeaderValue>,
-    ) -> Request<Incoming> {
+    ) -> Request<Upload> {
         let ui = self.gateway.ui.traits();
         let cookies = if ui.wants_cookies {
             self.door.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
         } else {
             HeaderValue::from_static("")
         };
-        let forwarded_for = self.forwarded_for(request.headers().get(X_FORWARDED_FOR));
+        let forwarded_for = self.forwarded_for(request.headers());
         let headers = request.headers_mut();
         scrub::for_upstream(headers);
         headers.remove(COOKIE);
@@ -184,8 +210,9 @@ impl Passage<'_> {
         let site = self.door.site;
         let proto = if site.is_secure() { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-        for (name, value) in [(X_FORWARDED_FOR, forwarded_for.as_str()), (X_FORWARDED_HOST, site.authority())]
-        {
+        // `Connection` may have nominated `Host` away.
+        let host = site.authority();
+        for (name, value) in [(X_FORWARDED_FOR, &*forwarded_for), (X_FORWARDED_HOST, host), (HOST, host)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }
@@ -193,13 +220,14 @@ impl Passage<'_> {
         request
     }
 
-    /// The peer's address, behind what a proxy says that we trust.
-    fn forwarded_for(&self, said: Option<&HeaderValue>) -> String {
+    /// The peer's address, behind what a proxy says that we trust. Some proxies add a line of their own.
+    fn forwarded_for(&self, headers: &HeaderMap) -> String {
         let peer = self.peer.ip().to_canonical().to_string();
-        match said.and_then(|said| said.to_str().ok()).filter(|_| self.gateway.trusts(self.peer.ip())) {
-            Some(said) => format!("{said}, {peer}"),
-            None => peer,
+        if !self.gateway.trusts(self.peer.ip()) {
+            return peer;
         }
+        let said = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|said| said.to_str().ok());
+        said.chain([peer.as_str()]).collect::<Vec<_>>().join(", ")
     }
 
     fn to_cluster(&self) -> Response {
@@ -219,12 +247,12 @@ impl Passage<'_> {
 
     fn deny(&self, denial: Denial) -> Response {
         tracing::info!(reason = denial.reason(), request_id = self.id.0, kind = ?self.kind, "refused");
-        match denial {
-            Denial::UnknownHost if self.kind == Kind::Navigation => {
-                answer::redirect(&reply::login_url(self.door.site, &self.target), None)
-            }
-            _ => answer::not_a_page(self.kind, StatusCode::FORBIDDEN, denial.reason()),
+        // Login decides the same, and says it on a page, at the site's own host. A fallback has no login.
+        let leads_on = self.door.fallback.is_none() || denial == Denial::UnknownHost;
+        if self.kind == Kind::Navigation && leads_on {
+            return answer::redirect(&reply::login_url(self.door.site, &self.target), None);
         }
+        answer::not_a_page(self.kind, StatusCode::FORBIDDEN, denial.reason())
     }
 
     /// Headlamp's script takes 200 and loads the page anew, which then says "signed out".
@@ -245,8 +273,11 @@ impl Passage<'_> {
             return answer::not_a_page(self.kind, StatusCode::BAD_GATEWAY, error.reason());
         }
         let back = self.back();
-        Problem { site: self.door.site, back: &back, id: &self.id, way_in: self.gateway.way_in.as_deref() }
-            .mint(error)
+        let way_in = self.gateway.way_in.as_deref();
+        let mut response = Problem { site: self.door.site, back: &back, id: &self.id, way_in }.mint(error);
+        // Headlamp takes any other 5xx for a reason to ask for a token.
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response
     }
 
     fn upstream_failed(&self, error: &ForwardError) -> Response {
@@ -298,10 +329,22 @@ fn me(session: &Session<'_>) -> Response {
     ([(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(me)).into_response()
 }
 
-fn credential(token: Option<HeaderValue>, treatment: Treatment) -> Option<HeaderValue> {
-    let token = token?;
+/// The same request once more, where that changes nothing and it has no body (RFC 9110 section 9.2.2).
+fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads || !request.body().is_end_stream() || scrub::is_websocket(request) {
+        return None;
+    }
+    let mut again = Request::new(Upload::none());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}
+
+fn credential(token: &HeaderValue, treatment: Treatment) -> Option<HeaderValue> {
     if treatment != Treatment::BareToken {
-        return Some(token);
+        return Some(token.clone());
     }
     let mut alone = HeaderValue::from_bytes(token.as_bytes().strip_prefix(b"Bearer ")?).ok()?;
     alone.set_sensitive(true);

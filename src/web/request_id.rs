@@ -23,6 +23,14 @@ impl RequestId {
         Self(given.filter(is_plain).map_or_else(Self::draw, str::to_owned))
     }
 
+    /// The same answer, with the name in it.
+    pub(super) fn say_in(&self, mut response: Response) -> Response {
+        if let Ok(value) = HeaderValue::try_from(self.0.as_str()) {
+            response.headers_mut().insert(X_REQUEST_ID, value);
+        }
+        response
+    }
+
     fn draw() -> String {
         format!("{:016x}", u64::from_be_bytes(random::bytes()))
     }
@@ -32,11 +40,7 @@ impl RequestId {
 pub(super) async fn assign(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
-    if let Ok(value) = HeaderValue::try_from(id.0) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
-    }
-    response
+    id.say_in(next.run(request).await)
 }
 
 #[cfg(test)]

@@ -18,9 +18,14 @@ impl Folder {
 
     /// Writes a file, and says where it is.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.place(name);
         fs::write(&path, text).unwrap();
         path
+    }
+
+    /// Where something of that name would be.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 }
 

@@ -16,13 +16,15 @@ pub(crate) mod files;
 pub(crate) mod id_tokens;
 pub(crate) mod logs;
 pub(crate) mod process;
+pub(crate) mod upstream;
+pub(crate) mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lamplighter::app::{Bound, Listen, Settings};
+use lamplighter::app::{Bound, Listen, Proxied, Settings};
 use lamplighter::auth::claims::Algorithm;
 use lamplighter::auth::{ClaimNames, Credential, Match, Policy, ServiceAccountRef, Site};
 use lamplighter::clock::Clock;
@@ -32,6 +34,7 @@ use lamplighter::demo::provider::{Faults, Provider, ProviderSettings};
 use lamplighter::edge::Ui;
 use lamplighter::k8s::{self, KubeconfigSource};
 use lamplighter::oidc::{self, ClientSecret, UserinfoUse};
+use lamplighter::proxy;
 use lamplighter::random;
 use lamplighter::web::Gateway;
 use secrecy::SecretString;
@@ -87,6 +90,12 @@ impl Setup {
     pub(crate) fn settings(mut self, edit: impl FnOnce(&mut Settings) + 'static) -> Self {
         self.settings.push(Box::new(edit));
         self
+    }
+
+    /// In front of `upstream`, for the cluster `main`.
+    pub(crate) fn in_front_of(self, upstream: &upstream::Upstream) -> Self {
+        let target = proxy::Target::Http(upstream.authority());
+        self.settings(move |settings| settings.upstream = Some(proxied(target)))
     }
 
     pub(crate) async fn start(self) -> App {
@@ -176,6 +185,16 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "waited in vain: {what}");
+}
+
+/// What is told of a UI at `target`.
+pub(crate) fn proxied(target: proxy::Target) -> Proxied {
+    Proxied {
+        upstream: proxy::Settings { target, ca_pem: None, head_timeout: proxy::HEAD_TIMEOUT },
+        base: String::new(),
+        clusters: vec!["main".to_owned()],
+        tunnels: 1_000,
+    }
 }
 
 /// A rule that gives the members of `group` a token of the ServiceAccount `headlamp/<role>`.

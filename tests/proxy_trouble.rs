@@ -1,0 +1,253 @@
+//! Proxy mode: what an upstream does wrong, and what takes long.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::files::Folder;
+use common::upstream::{SWITCH, Say, Upstream};
+use common::wire::Wire;
+use common::{App, Browser, NAVIGATE, SCRIPT, Setup, proxied, until};
+use http::Method;
+use lamplighter::proxy::Target;
+use tokio::sync::Notify;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+const PODS: &str = "/clusters/main/api/v1/pods";
+const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nstop";
+
+/// An upstream that is given up on soon, and who asks it.
+struct House {
+    app: App,
+    upstream: Upstream,
+    browser: Browser,
+}
+
+impl House {
+    async fn new() -> Self {
+        Self::patient_for(Duration::from_secs(30)).await
+    }
+
+    async fn patient_for(head_timeout: Duration) -> Self {
+        let upstream = Upstream::start().await;
+        let setup = Setup::default().in_front_of(&upstream).settings(move |settings| {
+            settings.upstream.as_mut().unwrap().upstream.head_timeout = head_timeout;
+        });
+        let app = setup.start().await;
+        let browser = app.signed_in("ada").await;
+        Self { app, upstream, browser }
+    }
+
+    async fn wire(&self) -> Wire {
+        Wire::open(&self.app, &self.browser).await
+    }
+
+    /// The tokens that arrived, in turn.
+    fn tokens(&self) -> Vec<String> {
+        let arrived = self.upstream.arrived();
+        arrived.iter().map(|arrived| arrived.head.value("authorization").to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_is_a_page_or_502_and_named_to_nobody() {
+    let gone = Upstream::start().await.authority();
+    let (target, port) = (Target::Http(gone.clone()), gone.rsplit(':').next().unwrap().to_owned());
+    let setup = Setup::default().settings(|settings| settings.upstream = Some(proxied(target)));
+    let app = setup.start().await;
+    let mut browser = app.signed_in("ada").await;
+    let page = browser.request(&Method::GET, "/c/main/pods", NAVIGATE).await;
+    assert_eq!((page.status.as_u16(), page.reason()), (502, "upstream-unreachable"));
+    assert!(page.body.contains("The UI does not answer"), "{}", page.body);
+    assert!(!page.body.contains(&port), "no internal address: {}", page.body);
+    let page = browser.request(&Method::GET, PODS, SCRIPT).await;
+    assert_eq!((page.status.as_u16(), page.reason()), (502, "upstream-unreachable"));
+    assert!(!page.body.contains(&port), "no internal address: {}", page.body);
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_nothing_is_given_up_on() {
+    let house = House::patient_for(Duration::from_millis(50)).await;
+    house.upstream.say(Say::Nothing);
+    assert_eq!(house.wire().await.get(PODS).await.refusal(), (504, "upstream-timeout"));
+    until("its connection is not kept", || house.upstream.open() == 0).await;
+    assert_eq!(house.wire().await.get(PODS).await.text(), "ok");
+}
+
+#[tokio::test]
+async fn an_upload_takes_as_long_as_it_moves() {
+    let patience = Duration::from_millis(500);
+    let house = House::patient_for(patience).await;
+    let mut wire = house.wire().await;
+    wire.ask(&format!("POST {PODS}"), "Transfer-Encoding: chunked\r\n", "").await;
+    let (begun, mut sent) = (Instant::now(), 0);
+    while begun.elapsed() < patience * 3 {
+        wire.send("5\r\nhello\r\n").await;
+        sent += 5;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    wire.send("0\r\n\r\n").await;
+    assert_eq!(wire.answer_to("POST").await.status, 200);
+    assert_eq!(house.upstream.last().body.len(), sent);
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_before_its_answer_is_502() {
+    let house = House::new().await;
+    for said in ["HTTP/1.1 200 OK\r\nContent-Le", "no HTTP at all\r\n\r\n"] {
+        house.upstream.say(Say::Cut(said.into()));
+        assert_eq!(house.wire().await.get(PODS).await.refusal(), (502, "upstream-broke-off"), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole() {
+    let house = House::new().await;
+    for said in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ] {
+        house.upstream.say(Say::Cut(said.into()));
+        let mut wire = house.wire().await;
+        wire.ask(&format!("GET {PODS}"), "", "").await;
+        let answer = String::from_utf8_lossy(&wire.rest().await).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("half"), "{answer}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
+    let house = House::new().await;
+    house.upstream.say_bytes(SWITCH);
+    assert_eq!(house.wire().await.get(PODS).await.refusal(), (502, "upstream-broke-off"));
+}
+
+#[tokio::test]
+async fn the_first_bytes_of_an_answer_do_not_wait_for_the_others() {
+    let house = House::new().await;
+    let go = Arc::new(Notify::new());
+    let first = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    house.upstream.say(Say::Halting(first.into(), Arc::clone(&go), "4\r\nlast\r\n0\r\n\r\n".into()));
+    let mut wire = house.wire().await;
+    wire.ask(&format!("GET {PODS}?watch=true"), "", "").await;
+    assert_eq!(wire.read_head().await.value("transfer-encoding"), "chunked");
+    assert_eq!(wire.read(10).await, b"5\r\nfirst\r\n");
+    go.notify_one();
+    assert_eq!(wire.read(14).await, b"4\r\nlast\r\n0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn five_megabytes_pass_both_ways() {
+    let house = House::new().await;
+    let much = vec![b'x'; 5 << 20];
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", much.len());
+    house.upstream.say_bytes([head.as_bytes(), &much].concat());
+    let mut wire = house.wire().await;
+    wire.ask(&format!("POST {PODS}"), &format!("Content-Length: {}\r\n", much.len()), &much).await;
+    assert!(wire.answer_to("POST").await.body == much, "what came back is not what was said");
+    assert!(house.upstream.last().body == much, "what arrived is not what was sent");
+}
+
+#[tokio::test]
+async fn connections_to_the_upstream_are_used_again() {
+    let house = House::new().await;
+    let mut wire = house.wire().await;
+    for _ in 0..3 {
+        assert_eq!(wire.get(PODS).await.status, 200);
+    }
+    assert!(house.upstream.arrived().iter().all(|arrived| arrived.connection == 1));
+}
+
+#[tokio::test]
+async fn an_upstream_may_listen_at_a_unix_socket() {
+    let folder = Folder::new();
+    let socket = folder.place("ui.sock");
+    let upstream = Upstream::at_socket(&socket);
+    let target = Target::Unix(socket);
+    let setup = Setup::default().settings(|settings| settings.upstream = Some(proxied(target)));
+    let app = setup.start().await;
+    let browser = app.signed_in("ada").await;
+    assert_eq!(Wire::open(&app, &browser).await.get(PODS).await.text(), "ok");
+    assert_eq!(upstream.last().head.value("host"), "headlamp.example.com");
+}
+
+/// An upstream with a certificate of its own for `localhost`, and that certificate.
+async fn with_certificate() -> (Upstream, Vec<u8>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (Upstream::with_tls(Arc::new(config).into()).await, made.cert.pem().into_bytes())
+}
+
+#[tokio::test]
+async fn an_upstream_over_tls_is_known_by_its_own_authority_and_name_alone() {
+    let (upstream, pem) = with_certificate().await;
+    for (host, ca, expected) in [
+        ("localhost", Some(pem.clone()), (200, "")),
+        ("localhost", None, (502, "upstream-unreachable")),
+        ("headlamp.test", Some(pem), (502, "upstream-unreachable")),
+    ] {
+        let target = Target::Https { host: host.to_owned(), address: upstream.authority() };
+        let setup = Setup::default().settings(|settings| {
+            let mut proxied = proxied(target);
+            proxied.upstream.ca_pem = ca;
+            settings.upstream = Some(proxied);
+        });
+        let app = setup.start().await;
+        let browser = app.signed_in("ada").await;
+        assert_eq!(Wire::open(&app, &browser).await.get(PODS).await.refusal(), expected, "{host}");
+    }
+    assert_eq!(upstream.count(), 1);
+}
+
+#[tokio::test]
+async fn px_16_a_token_that_is_not_taken_any_more_is_replaced_once() {
+    let house = House::new().await;
+    let mut wire = house.wire().await;
+    assert_eq!(wire.get(PODS).await.status, 200);
+    house.app.advance(31);
+    house.upstream.say_bytes(UNAUTHORIZED);
+    assert_eq!(wire.get(PODS).await.text(), "ok");
+    let tokens = house.tokens();
+    assert_eq!((tokens.len(), &tokens[0]), (3, &tokens[1]));
+    assert_ne!(tokens[1], tokens[2]);
+    assert_eq!(house.app.api_server.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn px_16_a_fresh_token_that_is_not_taken_is_not_replaced() {
+    let house = House::new().await;
+    for _ in 0..3 {
+        house.upstream.say_bytes(UNAUTHORIZED);
+        let answer = house.wire().await.get(PODS).await;
+        assert_eq!((answer.status, answer.text().as_str()), (401, "stop"));
+    }
+    assert_eq!((house.app.api_server.token_requests(), house.upstream.count()), (1, 3));
+}
+
+#[tokio::test]
+async fn px_16_what_changes_something_or_has_a_body_is_not_sent_twice() {
+    let house = House::new().await;
+    assert_eq!(house.wire().await.get(PODS).await.status, 200);
+    for (method, lines, body) in
+        [("POST", "", ""), ("DELETE", "", ""), ("GET", "Content-Length: 5\r\n", "hello")]
+    {
+        house.app.advance(31);
+        house.upstream.say_bytes(UNAUTHORIZED);
+        let (mut wire, before) = (house.wire().await, house.upstream.count());
+        wire.ask(&format!("{method} {PODS}"), lines, body).await;
+        assert_eq!(wire.answer_to(method).await.status, 401, "{method}");
+        assert_eq!(house.upstream.count(), before + 1, "{method}");
+    }
+}
