@@ -3,6 +3,7 @@
 mod common;
 
 use common::browser::{Lines, path_at_site};
+use common::logs::Logs;
 use common::{App, Browser, Page, SCRIPT, SITE};
 use http::Method;
 
@@ -47,6 +48,25 @@ async fn a_person_signs_out_in_every_tab() {
     assert_eq!(browser.check("/c/main").await.refusal(), (401, "signed-out"));
     let page = browser.open(&path_at_site(&page.location())).await;
     assert!(page.status == 200 && page.body.contains("You are signed out"), "{page:?}");
+}
+
+#[tokio::test]
+async fn the_audit_log_says_whose_session_ended_and_why() {
+    let logs = Logs::keep();
+    let app = App::start().await;
+    let mut browser = app.browser();
+    let tabs = [browser.callback_for(LOGIN, "ada").await, browser.callback_for(LOGIN, "ada").await];
+    for callback in tabs {
+        assert_eq!(browser.open(&callback).await.status, 303);
+    }
+    sign_out(&mut browser).await;
+    let lines: Vec<String> =
+        logs.text().lines().filter(|line| line.contains("a session is over")).map(str::to_owned).collect();
+    for (line, event) in lines.iter().zip(["replace", "sign-out"]) {
+        assert!(line.contains("lamplighter::audit") && line.contains("subject=\"ada-id\""), "{line}");
+        assert!(line.contains(&format!("event=\"{event}\"")), "{line}");
+    }
+    assert_eq!(lines.len(), 2, "{lines:?}");
 }
 
 #[tokio::test]

@@ -72,15 +72,7 @@ impl Gateway {
 
     /// Ends a session here: it opens nothing any more, and its tokens are forgotten.
     pub fn end(&self, session: &Session<'_>) {
-        self.close(session);
-        tracing::info!(
-            target: "lamplighter::audit",
-            event = "sign-out",
-            session = session.id.short(),
-            subject = session.subject.as_ref(),
-            user = session.name.as_ref(),
-            "signed out"
-        );
+        self.close(session, "sign-out");
     }
 
     /// Ends the session that `headers` present, since a new one is about to take its place in that browser.
@@ -88,21 +80,21 @@ impl Gateway {
     /// Nobody could end it later: its cookie is about to be overwritten, and a copy of it would live on.
     pub fn replace(&self, headers: &HeaderMap, now: Timestamp) {
         if let Presented::Session(old) = self.sessions.open(headers, &mut [0; MAX_SESSION], now) {
-            self.close(&old);
-            tracing::info!(
-                target: "lamplighter::audit",
-                event = "replace",
-                session = old.id.short(),
-                subject = old.subject.as_ref(),
-                user = old.name.as_ref(),
-                "a session makes room for a new one"
-            );
+            self.close(&old, "replace");
         }
     }
 
-    fn close(&self, session: &Session<'_>) {
+    fn close(&self, session: &Session<'_>, event: &'static str) {
         self.store.end(session.id, session.expires_at);
         self.tokens.forget(session.id);
+        tracing::info!(
+            target: "lamplighter::audit",
+            event,
+            session = session.id.short(),
+            subject = session.subject.as_ref(),
+            user = session.name.as_ref(),
+            "a session is over"
+        );
     }
 
     /// Whether `peer` may ask the authz listener.
