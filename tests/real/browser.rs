@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -37,7 +36,8 @@ pub(crate) fn play(rig: &Rig, scenario: &str, site: &str, more: &[(&str, &str)])
         told[name] = (*value).into();
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/browser").join(scenario);
-    let output = Command::new("node").arg(script).arg(told.to_string()).output().expect("node runs");
+    let output =
+        rig.in_browser_network("node").arg(script).arg(told.to_string()).output().expect("node runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{scenario}: {said}");
 }

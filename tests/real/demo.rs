@@ -1,7 +1,5 @@
 //! `lamplighter demo` in a real browser.
 
-use std::process::Command;
-
 use libtest_mimic::Trial;
 
 use crate::process::{Folder, PROGRAM, Process};
@@ -14,8 +12,8 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
 
 async fn demo(rig: Rig) {
     let folder = Folder::new(&format!("lamplighter-demo-{}", std::process::id()));
-    let mut command = Command::new(PROGRAM);
-    command.env_clear().args(["demo", "--port", "0"]);
+    let mut command = rig.in_browser_network(PROGRAM);
+    command.args(["demo", "--port", "0"]).env_clear().env("PATH", "/usr/bin:/bin");
     let mut demo = Process::start(&mut command, folder.0.join("demo.log"));
     let site = demo.wait_for("the demo is open", |log| {
         let line = log.lines().find_map(|line| line.strip_prefix("lamplighter's demo is open at "))?;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde::Deserialize;
 
@@ -24,6 +25,7 @@ pub(crate) struct Rig {
     pub(crate) providers: Providers,
     pub(crate) ui: PathBuf,
     pub(crate) chromium: PathBuf,
+    browser_network: Option<PathBuf>,
     pub(crate) nginx: PathBuf,
     pub(crate) node_modules: PathBuf,
 }
@@ -63,6 +65,15 @@ impl Rig {
             return Err("the rig has no node, since it was brought up without root".to_owned());
         }
         Ok(rig)
+    }
+
+    /// `program`, in the network that is Chromium's alone: in the machine's own, a pod that comes or goes breaks off
+    /// what a page loads.
+    pub(crate) fn in_browser_network(&self, program: &str) -> Command {
+        let network = self.browser_network.as_ref().expect("a rig with a node has one");
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", network.display())).arg(program);
+        command
     }
 
     /// The port at which the ingress controller speaks TLS.

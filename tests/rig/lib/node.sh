@@ -27,6 +27,18 @@ make_bridge() {
   echo 1 >/proc/sys/net/ipv4/ip_forward
 }
 
+# Chromium gives up what it loads whenever an address of its machine comes or goes, as those of pods do. So it has a
+# machine of its own, so to speak, beside the pods.
+make_browser_network() {
+  ip netns add "$BROWSER_NETWORK"
+  ip link add "$BRIDGE-b" type veth peer name eth0 netns "$BROWSER_NETWORK"
+  ip link set "$BRIDGE-b" master "$BRIDGE" up
+  ip -n "$BROWSER_NETWORK" link set lo up
+  ip -n "$BROWSER_NETWORK" addr add "$BROWSER_ADDRESS/24" dev eth0
+  ip -n "$BROWSER_NETWORK" link set eth0 up
+  ip -n "$BROWSER_NETWORK" route add default via "$NODE_ADDRESS"
+}
+
 start_node() {
   mkdir -p "$RUN/node"
   write_containerd_config
@@ -52,7 +64,7 @@ write_containerd_config() {
 {"cniVersion": "0.4.0", "name": "rig", "plugins": [
   {"type": "bridge", "bridge": "$BRIDGE", "isGateway": true, "hairpinMode": true,
    "ipam": {"type": "host-local", "dataDir": "$RUN/node/addresses",
-            "ranges": [[{"subnet": "$POD_RANGE"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+            "ranges": [[{"subnet": "$POD_RANGE", "rangeEnd": "$LAST_POD_ADDRESS"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 JSON
   # restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower the score, and dies of it.
   cat >"$RUN/node/containerd.toml" <<TOML
@@ -141,6 +153,8 @@ import_image() { # FILE
 sweep_node() {
   [ -f "$RUN/sysctls" ] || return 0
   clean_services
+  ip netns del "$BROWSER_NETWORK" 2>/dev/null || true
+  ip link del "$BRIDGE-b" 2>/dev/null || true
   ip link del "$BRIDGE" 2>/dev/null || true
   # A pod's cgroups are empty once its namespace is gone, a moment later.
   wait_for 10 remove_cgroups || say "some cgroups of pods are left in /sys/fs/cgroup"
