@@ -213,8 +213,9 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let at = memchr::memchr(b'/', rest.as_bytes())?;
     let (authority, target) = rest.split_at(at);
-    let is_visible = target.bytes().all(|b| b > b' ' && b != 0x7f);
-    (url.len() <= MAX_URL && is_visible).then_some((authority, target))
+    // Counting, unlike `any`, compares many bytes at a time.
+    let invisible = target.bytes().filter(|&b| b <= b' ' || b == 0x7f).count();
+    (url.len() <= MAX_URL && invisible == 0).then_some((authority, target))
 }
 
 #[cfg(test)]

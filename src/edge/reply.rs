@@ -112,7 +112,7 @@ fn header_text(text: &str) -> HeaderValue {
         return HeaderValue::from_static("");
     }
     if text.is_ascii()
-        && !text.contains(['%', '\t'])
+        && memchr::memchr2(b'%', b'\t', text.as_bytes()).is_none()
         && let Ok(value) = HeaderValue::from_str(text)
     {
         return value;
