@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod edge;
 pub mod k8s;
+pub mod keepalive;
 pub mod oidc;
 pub mod proxy;
 pub mod random;

@@ -226,6 +226,60 @@ async fn an_upstreams_answer_keeps_its_headers_but_for_those_of_its_own_connecti
     assert_eq!((said("location"), said("x-reload"), said("etag")), ("http://elsewhere/x", "reload", "\"a\""));
 }
 
+/// Security reference: HH-15.
+#[tokio::test]
+async fn no_credential_comes_back_from_an_upstream() {
+    let house = House::new(Setup::default()).await;
+    let names = [
+        "Authorization",
+        "Impersonate-User",
+        "X-Auth-Request-User",
+        "X-Auth-Token",
+        "X-Forwarded-Access-Token",
+        "X-Forwarded-Email",
+        "X-Forwarded-Group",
+        "X-Forwarded-Groups",
+        "X-Forwarded-Id-Token",
+        "X-Forwarded-User",
+        "X-Lamplighter-Reason",
+        "X-Remote-User",
+    ];
+    let cookies = [
+        "__Host-lamplighter=planted; Path=/; Secure",
+        "__HOST-Lamplighter=planted",
+        "__Host-lamplighter-attempt-abc=planted",
+        "lamplighter-fallback-abcdef=planted",
+    ];
+    let planted: String = names.iter().flat_map(|name| spellings(name)).collect();
+    let planted: String = planted
+        .lines()
+        .filter(|line| !line.starts_with("Connection:"))
+        .fold(String::new(), |all, line| all + line + "\r\n");
+    let cookies = cookies.map(|cookie| format!("Set-Cookie: {cookie}\r\n")).concat();
+    let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+    for (first, lines) in [
+        ("200 OK", "Content-Length: 0"),
+        ("302 Found", "Content-Length: 0\r\nLocation: /x"),
+        ("403 Forbidden", "Content-Length: 0"),
+        ("500 Internal Server Error", "Content-Length: 0"),
+        ("101 Switching Protocols", accept),
+    ] {
+        for part in planted.lines().collect::<Vec<_>>().chunks(80) {
+            let part = part.join("\r\n");
+            house.upstream.say_bytes(format!(
+                "HTTP/1.1 {first}\r\n{lines}\r\n{part}\r\n{cookies}Set-Cookie: theme=dark\r\nX-Own: 1\r\n\r\n"
+            ));
+            let mut wire = Wire::open(&house.app, &house.browser).await;
+            let answer = if lines == accept { wire.upgrade(PODS, "").await } else { wire.get(PODS).await };
+            assert_eq!(Some(answer.status.to_string().as_str()), first.split(' ').next());
+            let left: Vec<_> =
+                answer.head.lines.iter().filter(|(_, value)| value.contains("planted")).collect();
+            assert!(left.is_empty(), "{first}: {left:?}");
+            assert_eq!((answer.head.value("set-cookie"), answer.head.value("x-own")), ("theme=dark", "1"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_upgrade_to_anything_but_a_websocket_is_no_upgrade() {
     let house = House::new(Setup::default()).await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::files::Folder;
-use common::upstream::{SWITCH, Say, Upstream};
+use common::upstream::{OK, SWITCH, Say, Upstream};
 use common::wire::Wire;
 use common::{App, Browser, NAVIGATE, SCRIPT, Setup, proxied, until};
 use http::Method;
@@ -162,6 +162,60 @@ async fn connections_to_the_upstream_are_used_again() {
         assert_eq!(wire.get(PODS).await.status, 200);
     }
     assert!(house.upstream.arrived().iter().all(|arrived| arrived.connection == 1));
+}
+
+#[tokio::test]
+async fn an_upstream_that_closes_after_each_answer_is_no_trouble() {
+    let house = House::new().await;
+    let mut wire = house.wire().await;
+    for round in 0..300 {
+        house.upstream.say(Say::Cut(OK.into()));
+        assert_eq!(wire.get(PODS).await.text(), "ok", "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn what_arrives_as_a_kept_connection_closes_is_asked_once_more() {
+    let house = House::new().await;
+    let mut wire = house.wire().await;
+    for method in ["GET", "HEAD"] {
+        assert_eq!(wire.get(PODS).await.text(), "ok");
+        let before = house.upstream.count();
+        house.upstream.say(Say::Cut(Vec::new()));
+        wire.ask(&format!("{method} {PODS}"), "", "").await;
+        assert_eq!(wire.answer_to(method).await.status, 200, "{method}");
+        assert_eq!(house.upstream.count(), before + 2, "{method}");
+    }
+    assert_eq!(wire.get(PODS).await.text(), "ok");
+    house.upstream.say(Say::Cut(Vec::new()));
+    assert_eq!(house.wire().await.upgrade(PODS, "").await.status, 101, "a handshake changes nothing either");
+}
+
+#[tokio::test]
+async fn what_may_have_changed_something_is_not_asked_once_more() {
+    let house = House::new().await;
+    for (method, body) in [("POST", ""), ("DELETE", ""), ("PUT", "hello"), ("GET", "hello")] {
+        let mut wire = house.wire().await;
+        assert_eq!(wire.get(PODS).await.text(), "ok");
+        let before = house.upstream.count();
+        house.upstream.say(Say::Cut(Vec::new()));
+        let lines = if body.is_empty() { "" } else { "Content-Length: 5\r\n" };
+        wire.ask(&format!("{method} {PODS}"), lines, body).await;
+        assert_eq!(wire.answer_to(method).await.refusal(), (502, "upstream-broke-off"), "{method}");
+        assert_eq!(house.upstream.count(), before + 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn who_closes_every_connection_is_not_asked_for_ever() {
+    let house = House::new().await;
+    let mut wire = house.wire().await;
+    assert_eq!(wire.get(PODS).await.text(), "ok");
+    for _ in 0..3 {
+        house.upstream.say(Say::Cut(Vec::new()));
+    }
+    assert_eq!(wire.get(PODS).await.refusal(), (502, "upstream-broke-off"));
+    assert_eq!(house.upstream.count(), 3, "once more, and a new connection is not asked twice");
 }
 
 #[tokio::test]

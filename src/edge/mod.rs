@@ -9,6 +9,7 @@ pub mod original;
 pub mod reply;
 pub mod scrub;
 pub mod ui;
+pub mod websocket;
 
 pub use cookies::CookieNames;
 pub use dialect::Dialect;

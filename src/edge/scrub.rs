@@ -1,12 +1,10 @@
 //! Headers that a client may not send, in any spelling.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SEC_WEBSOCKET_PROTOCOL, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-
-use super::reply::X_LAMPLIGHTER_REASON;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Beginnings of header names that would make the API server, or the UI, take the request for another's.
 const FOREIGN_CREDENTIALS: [&[u8]; 2] = [b"impersonate-", b"x-remote-"];
@@ -72,39 +70,33 @@ const RESERVED: [&[u8]; 13] = [
 /// What `Connection` nominates goes first: a client that nominates `Authorization` must not take ours away.
 pub fn for_upstream(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    remove_reserved(headers);
+    remove_beginning(headers, &RESERVED);
     headers.remove(EXPECT);
     remove_bearer_subprotocols(headers);
 }
 
 /// The same for what a client sends behind a body: some servers make headers of it.
 pub fn trailers_for_upstream(trailers: &mut HeaderMap) {
-    remove_reserved(trailers);
+    remove_beginning(trailers, &RESERVED);
     trailers.remove(COOKIE);
 }
 
-fn remove_reserved(headers: &mut HeaderMap) {
-    let is_reserved = |name: &&HeaderName| begins_with(name.as_str().as_bytes(), &RESERVED);
-    let reserved: Vec<HeaderName> = headers.keys().filter(is_reserved).cloned().collect();
-    for name in reserved {
+fn remove_beginning(headers: &mut HeaderMap, prefixes: &[&[u8]]) {
+    let is_meant = |name: &&HeaderName| begins_with(name.as_str().as_bytes(), prefixes);
+    let meant: Vec<HeaderName> = headers.keys().filter(is_meant).cloned().collect();
+    for name in meant {
         headers.remove(name);
     }
 }
 
-/// Whether a request asks for a WebSocket, and not only looks like it (RFC 6455 section 4.1).
-pub fn is_websocket<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    let mut protocols = headers.get_all(UPGRADE).iter();
-    let is_only = protocols.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && protocols.next().is_none();
-    is_only && request.method() == Method::GET && nominated(headers).any(|name| name == UPGRADE)
-}
+/// Beginnings of header names that carry credentials to an upstream, and never from it, or are ours to say.
+const NOT_FOR_CLIENTS: [&[u8]; 6] =
+    [b"authorization", b"impersonate-", b"x-auth-", b"x-forwarded-", b"x-lamplighter-", b"x-remote-"];
 
-/// Takes from an upstream's answer what is not for the client.
+/// Takes from an upstream's answer what is not for the client: some echo what they were sent.
 pub fn for_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    headers.remove(AUTHORIZATION);
-    headers.remove(X_LAMPLIGHTER_REASON);
+    remove_beginning(headers, &NOT_FOR_CLIENTS);
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -115,7 +107,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// What `Connection` says of other headers.
-fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+pub(super) fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::try_from(name.trim()).ok())
 }

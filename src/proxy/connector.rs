@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -16,6 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use super::turns::Turns;
+use crate::keepalive::keep_alive;
 
 /// Time for a connection to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,8 +72,13 @@ pub(super) struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-/// A connection to the upstream.
-pub(super) enum Stream {
+/// A connection to the upstream, and whose turn it is there.
+pub(super) struct Stream {
+    transport: Transport,
+    turns: Turns,
+}
+
+enum Transport {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
@@ -88,17 +96,19 @@ impl Connector {
     async fn connect(self) -> io::Result<TokioIo<Stream>> {
         let connecting = async {
             match &*self.target {
-                Target::Http(address) => tcp(address).await.map(Stream::Tcp),
-                Target::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+                Target::Http(address) => tcp(address).await.map(Transport::Tcp),
+                Target::Unix(path) => UnixStream::connect(path).await.map(Transport::Unix),
                 Target::Https { address, .. } => {
                     let (connector, name) = self.tls.ok_or_else(|| io::Error::other("no TLS settings"))?;
                     let stream = connector.connect(name, tcp(address).await?).await?;
-                    Ok(Stream::Tls(Box::new(stream)))
+                    Ok(Transport::Tls(Box::new(stream)))
                 }
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(stream) => stream.map(TokioIo::new),
+            Ok(transport) => {
+                transport.map(|transport| TokioIo::new(Stream { transport, turns: Turns::default() }))
+            }
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
@@ -107,6 +117,7 @@ impl Connector {
 async fn tcp(address: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    keep_alive(&stream)?;
     Ok(stream)
 }
 
@@ -145,11 +156,58 @@ impl tower::Service<http::Uri> for Connector {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.turns.clone())
     }
 }
 
 impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.turns.hear();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.turns.ask();
+        Pin::new(&mut self.transport).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.turns.ask();
+        Pin::new(&mut self.transport).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+}
+
+impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -163,7 +221,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),

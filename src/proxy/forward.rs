@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Extensions, Request, Response, StatusCode, Uri};
 use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -18,9 +18,10 @@ use tokio::net::TcpStream;
 
 use super::connector::{Connector, Stream};
 use super::tunnels::Place;
-use super::upload::Upload;
+use super::turns::Turns;
+use super::upload::{Upload, repeat};
 use super::{Settings, Target, UpstreamError};
-use crate::edge::scrub;
+use crate::edge::{scrub, websocket};
 
 /// Takes an upgraded connection of the listener's apart: its stream, and what was read ahead.
 ///
@@ -90,10 +91,14 @@ impl Forwarder {
         let (mut head, _) = request.into_parts();
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        let asked = head.headers.clone();
         let mut response = self.send(Request::from_parts(head, Upload::none())).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             scrub::for_client(response.headers_mut());
             return Ok(response.map(Either::Left));
+        }
+        if !websocket::is_answer(&asked, response.headers()) {
+            return Err(ForwardError::BrokeOff("its Sec-WebSocket-Accept answers another key".to_owned()));
         }
         let upstream = hyper::upgrade::on(&mut response);
         tokio::spawn(join((client, bare), upstream, place, life));
@@ -103,17 +108,30 @@ impl Forwarder {
         Ok(response.map(|_| Either::Right(Empty::new())))
     }
 
+    /// Sends `request`; once more, if that changes nothing, where the upstream had closed a kept connection meanwhile
+    /// (RFC 9112 section 9.3.1).
     async fn send(&self, mut request: Request<Upload>) -> Result<Response<Incoming>, ForwardError> {
         *request.uri_mut() = self.address(request.uri());
         *request.version_mut() = http::Version::HTTP_11;
+        let again = repeat(&request);
+        match (self.send_once(request).await, again) {
+            (Err(Failure::Stale(error)), Some(again)) => {
+                tracing::debug!(%error, "the upstream had closed a connection that was kept: asking once more");
+                self.send_once(again).await.map_err(Failure::into)
+            }
+            (answer, _) => answer.map_err(Failure::into),
+        }
+    }
+
+    async fn send_once(&self, request: Request<Upload>) -> Result<Response<Incoming>, Failure> {
         let progress = request.body().progress();
         let mut answering = pin!(self.client.request(request));
         loop {
             let before = progress.count();
             match tokio::time::timeout(self.head_timeout, answering.as_mut()).await {
-                Ok(answer) => return answer.map_err(|error| from_hyper(&error)),
+                Ok(answer) => return answer.map_err(|error| Failure::of(&error)),
                 Err(_) if progress.count() == before => {
-                    return Err(ForwardError::TimedOut(self.head_timeout));
+                    return Err(Failure::Final(ForwardError::TimedOut(self.head_timeout)));
                 }
                 Err(_) => {}
             }
@@ -152,6 +170,33 @@ impl ForwardError {
         match self {
             Self::Unreachable(_) | Self::BrokeOff(_) => StatusCode::BAD_GATEWAY,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+/// How a request failed.
+enum Failure {
+    /// On a connection that had served others, and without a byte of an answer.
+    Stale(ForwardError),
+    /// In any other way.
+    Final(ForwardError),
+}
+
+impl Failure {
+    fn of(error: &Error) -> Self {
+        let mut extras = Extensions::new();
+        if let Some(connection) = error.connect_info() {
+            connection.get_extras(&mut extras);
+        }
+        let is_stale = extras.get::<Turns>().is_some_and(Turns::is_unanswered_again);
+        if is_stale { Self::Stale(from_hyper(error)) } else { Self::Final(from_hyper(error)) }
+    }
+}
+
+impl From<Failure> for ForwardError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Stale(error) | Failure::Final(error) => error,
         }
     }
 }

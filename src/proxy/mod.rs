@@ -5,9 +5,10 @@ mod forward;
 mod frames;
 mod relay;
 mod tunnels;
+mod turns;
 mod upload;
 
 pub use connector::{HEAD_TIMEOUT, Settings, Target, UpstreamError};
 pub use forward::{BareClient, ForwardError, Forwarder};
 pub use tunnels::{Tunnels, Why};
-pub use upload::Upload;
+pub use upload::{Upload, repeat};

@@ -8,9 +8,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Either;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::connection::bare;
@@ -21,8 +21,9 @@ use super::{Fallback, Gateway, Sessions, answer};
 use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session, Site};
 use crate::edge::ui::Treatment;
+use crate::edge::websocket::is_websocket;
 use crate::edge::{cookies, original, reply, scrub};
-use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload};
+use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload, repeat};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -127,7 +128,7 @@ impl Passage<'_> {
             Ok(None) => return self.forward(grant, request, None).await,
             Err(error) => return self.ours(self.mint_failed(&error)),
         };
-        let again = repeatable(&request);
+        let again = repeat(&request).filter(|again| !is_websocket(again));
         let response = self.forward(grant, request, credential(&token, treatment)).await;
         match again {
             Some(again)
@@ -155,7 +156,7 @@ impl Passage<'_> {
         authorization: Option<HeaderValue>,
     ) -> Response {
         let session = grant.session();
-        let is_websocket = scrub::is_websocket(&request);
+        let is_websocket = is_websocket(&request);
         let request = self.fit(session, request, authorization);
         let result = if is_websocket {
             let Some(place) = self.upstream.tunnels.admit(session.id) else {
@@ -327,19 +328,6 @@ fn me(session: &Session<'_>) -> Response {
         "username": session.name, "email": session.email, "groups": groups, "userInfoURL": "",
     });
     ([(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(me)).into_response()
-}
-
-/// The same request once more, where that changes nothing and it has no body (RFC 9110 section 9.2.2).
-fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads || !request.body().is_end_stream() || scrub::is_websocket(request) {
-        return None;
-    }
-    let mut again = Request::new(Upload::none());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
 }
 
 fn credential(token: &HeaderValue, treatment: Treatment) -> Option<HeaderValue> {
