@@ -25,7 +25,7 @@ use crate::auth::KeyRing;
 use crate::clock::Clock;
 use crate::k8s::{self, Minter, Tokens};
 use crate::oidc::Provider;
-use crate::proxy::{Forwarder, Tunnels, UpstreamError, Why};
+use crate::proxy::{Forwarder, Tunnels, UpstreamError};
 use crate::random;
 use crate::store::Store;
 use crate::web::{Authz, Gateway, Limits, Public, Serve, Sessions, Upstream, admin_router};
@@ -137,7 +137,7 @@ impl Bound {
             shutdown.await;
             let _ = stop.send(true);
             if let Some(tunnels) = tunnels {
-                tunnels.close_where(|_| true, Why::Shutdown);
+                tunnels.close_all();
                 let _ = tokio::time::timeout(limits.drain, tunnels.drained()).await;
             }
         });
@@ -217,7 +217,8 @@ fn route(
 async fn close_ended(gateway: Arc<Gateway>, tunnels: Arc<Tunnels>) {
     loop {
         tokio::time::sleep(TUNNEL_CHECK).await;
-        tunnels.close_where(|session| gateway.store.is_ended(session), Why::SessionEnded);
+        let now = gateway.clock.now().as_second();
+        tunnels.end_sessions(|session, expires_at| now >= expires_at || gateway.store.is_ended(session));
     }
 }
 

@@ -30,6 +30,14 @@ impl Frames {
         }
     }
 
+    /// Bytes that are known to be missing in the frame under way; none between two frames.
+    pub(super) fn missing(&self) -> u64 {
+        match self.header_len {
+            0 => self.payload_left,
+            known => (needed(&self.header[..known]) - known) as u64,
+        }
+    }
+
     /// Whether the last frame is complete.
     pub(super) fn is_between(&self) -> bool {
         self.header_len == 0 && self.payload_left == 0
@@ -93,6 +101,20 @@ mod tests {
     }
 
     #[test]
+    fn who_reads_what_is_missing_stops_at_the_end_of_the_frame() {
+        let (bytes, end) = ([frame(300, true), frame(5, true)].concat(), frame(300, true).len());
+        let mut frames = Frames::default();
+        frames.pass(&bytes[..1]);
+        let mut at = 1;
+        while frames.missing() > 0 {
+            let next = at + usize::try_from(frames.missing()).unwrap();
+            frames.pass(&bytes[at..next]);
+            at = next;
+        }
+        assert_eq!(at, end);
+    }
+
+    #[test]
     fn a_close_frame_is_as_the_rfc_writes_it() {
         assert_eq!(close(1001, "bye"), [0x88, 5, 0x03, 0xe9, b'b', b'y', b'e']);
     }
@@ -108,8 +130,10 @@ mod tests {
             let mut frames = Frames::default();
             for piece in bytes.chunks(cut) {
                 frames.pass(piece);
+                prop_assert_eq!(frames.missing() == 0, frames.is_between());
             }
             prop_assert!(frames.is_between());
+            prop_assert_eq!(frames.missing(), 0);
             frames.pass(&[0x82]);
             prop_assert!(!frames.is_between());
         }

@@ -10,5 +10,5 @@ mod upload;
 
 pub use connector::{HEAD_TIMEOUT, Settings, Target, UpstreamError};
 pub use forward::{BareClient, ForwardError, Forwarder};
-pub use tunnels::{Tunnels, Why};
+pub use tunnels::Tunnels;
 pub use upload::{Upload, repeat};

@@ -26,6 +26,8 @@ pub(super) struct Direction {
     state: State,
     must_flush: bool,
     frames: Frames,
+    /// What is said once no frame is half sent, and then nothing more.
+    last: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -44,15 +46,9 @@ impl Direction {
         Self { waiting, frames, ..Self::default() }
     }
 
-    /// Whether no frame is half sent.
-    pub(super) fn is_between_frames(&self) -> bool {
-        self.frames.is_between()
-    }
-
-    /// Sends `last` after what waits, and then nothing more.
-    pub(super) fn end_with(&mut self, last: &[u8]) {
-        self.waiting.extend_from_slice(last);
-        self.state = State::Ending;
+    /// Finishes the frame under way, says `last` behind it, and then nothing more.
+    pub(super) fn end_with(&mut self, last: Vec<u8>) {
+        self.last = Some(last);
     }
 
     /// Moves what can be moved; ready when everything was, and the writer knows that it was all.
@@ -74,15 +70,29 @@ impl Direction {
                     ready!(Pin::new(&mut *writer).poll_shutdown(context))?;
                     self.state = State::Ended;
                 }
+                State::Open if self.frames.is_between() && self.last.is_some() => {
+                    self.waiting = self.last.take().unwrap_or_default();
+                    self.state = State::Ending;
+                }
                 State::Open => {
-                    let moved =
-                        SHARED.with_borrow_mut(|buffer| self.poll_move(context, reader, writer, buffer));
+                    let most = self.most();
+                    let moved = SHARED.with_borrow_mut(|buffer| {
+                        self.poll_move(context, reader, writer, &mut buffer[..most])
+                    });
                     if moved?.is_pending() {
                         ready!(self.poll_flush(context, writer))?;
                         return Poll::Pending;
                     }
                 }
             }
+        }
+    }
+
+    /// How much may be read: before the last words, no byte of the next frame.
+    fn most(&self) -> usize {
+        match self.last {
+            Some(_) => usize::try_from(self.frames.missing()).map_or(BUFFER, |missing| missing.min(BUFFER)),
+            None => BUFFER,
         }
     }
 
@@ -149,6 +159,19 @@ impl Direction {
     }
 }
 
+/// Reads what nobody wants any more; ready when `reader` has no more to say.
+pub(super) fn poll_discard<R: AsyncRead + Unpin>(reader: &mut R, context: &mut Context<'_>) -> Poll<()> {
+    SHARED.with_borrow_mut(|buffer| {
+        loop {
+            let mut read = ReadBuf::new(buffer);
+            match ready!(Pin::new(&mut *reader).poll_read(context, &mut read)) {
+                Ok(()) if !read.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
@@ -184,10 +207,23 @@ mod tests {
         let (_source, mut from) = tokio::io::duplex(10);
         let (mut to, mut sink) = tokio::io::duplex(10);
         let mut direction = Direction::default();
-        direction.end_with(b"bye");
+        direction.end_with(b"bye".to_vec());
         poll_fn(|context| direction.poll(context, &mut from, &mut to)).await.unwrap();
         let mut received = Vec::new();
         sink.read_to_end(&mut received).await.unwrap();
         assert_eq!(received, b"bye");
+    }
+
+    #[tokio::test]
+    async fn an_end_comes_between_two_frames_though_more_of_them_are_there() {
+        let (mut source, mut from) = tokio::io::duplex(100);
+        let (mut to, mut sink) = tokio::io::duplex(100);
+        source.write_all(&[3, 1, 2, 3, 0x82, 3, 4, 5, 6]).await.unwrap();
+        let mut direction = Direction::with(vec![0x82]);
+        direction.end_with(b"bye".to_vec());
+        poll_fn(|context| direction.poll(context, &mut from, &mut to)).await.unwrap();
+        let mut received = Vec::new();
+        sink.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, [&[0x82, 3, 1, 2, 3], &b"bye"[..]].concat());
     }
 }

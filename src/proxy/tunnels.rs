@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::frames;
-use super::relay::Direction;
+use super::relay::{Direction, poll_discard};
 use crate::auth::SessionId;
 
-/// Time for a close frame to be taken.
+/// Time for a close frame to be taken, and for the client to go.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The tunnels that are open.
@@ -27,12 +27,20 @@ pub struct Tunnels {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    tunnels: HashMap<u64, (SessionId, watch::Sender<Option<Why>>)>,
+    is_closing: bool,
+    tunnels: HashMap<u64, Tunnel>,
+}
+
+#[derive(Debug)]
+struct Tunnel {
+    session: SessionId,
+    expires_at: i64,
+    close: watch::Sender<Option<Why>>,
 }
 
 /// Why a tunnel is closed from here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Why {
+enum Why {
     /// The session's time is over, or the person signed out.
     SessionEnded,
     /// The process ends.
@@ -53,16 +61,18 @@ impl Tunnels {
         Arc::new(Self { open: Mutex::default(), most })
     }
 
-    /// A place for a tunnel of `session`; `None` when there are too many.
-    pub fn admit(self: &Arc<Self>, session: SessionId) -> Option<Place> {
+    /// A place for a tunnel of `session`, which ends at `expires_at`, in seconds since the epoch; `None` when there
+    /// are too many.
+    pub fn admit(self: &Arc<Self>, session: SessionId, expires_at: i64) -> Option<Place> {
         let mut open = self.open();
         if open.tunnels.len() >= self.most {
             return None;
         }
-        let (close, closed) = watch::channel(None);
+        // A handshake that was under way when the process began to end.
+        let (close, closed) = watch::channel(open.is_closing.then_some(Why::Shutdown));
         let id = open.next;
         open.next += 1;
-        open.tunnels.insert(id, (session, close));
+        open.tunnels.insert(id, Tunnel { session, expires_at, close });
         Some(Place { tunnels: Arc::clone(self), id, closed })
     }
 
@@ -71,12 +81,21 @@ impl Tunnels {
         self.open().tunnels.len()
     }
 
-    /// Closes the tunnels of those sessions.
-    pub fn close_where(&self, is_meant: impl Fn(&SessionId) -> bool, why: Why) {
-        for (session, close) in self.open().tunnels.values() {
-            if is_meant(session) {
-                close.send_replace(Some(why));
+    /// Closes the tunnels of the sessions that `is_over` says so of, told when they end.
+    pub fn end_sessions(&self, is_over: impl Fn(&SessionId, i64) -> bool) {
+        for tunnel in self.open().tunnels.values() {
+            if is_over(&tunnel.session, tunnel.expires_at) {
+                tunnel.close.send_replace(Some(Why::SessionEnded));
             }
+        }
+    }
+
+    /// Closes every tunnel, and each that is admitted from now on: the process ends.
+    pub fn close_all(&self) {
+        let mut open = self.open();
+        open.is_closing = true;
+        for tunnel in open.tunnels.values() {
+            tunnel.close.send_replace(Some(Why::Shutdown));
         }
     }
 
@@ -149,17 +168,14 @@ impl Place {
             .await
         };
         if let Some(why) = why {
-            let last_words = async {
-                poll_fn(|context| {
-                    if down.is_between_frames() {
-                        return Poll::Ready(());
-                    }
-                    down.poll(context, &mut upstream, &mut client).map(|_| ())
-                })
-                .await;
-                down.end_with(&why.close_frame());
-                poll_fn(|context| down.poll(context, &mut upstream, &mut client).map(|_| ())).await;
-            };
+            down.end_with(why.close_frame());
+            // What the client still says is read to its end: a socket that is closed with bytes unread is reset, and
+            // the reset may overtake the close frame.
+            let last_words = poll_fn(|context| {
+                let is_gone = poll_discard(&mut client, context).is_ready();
+                let is_said = down.poll(context, &mut upstream, &mut client).is_ready();
+                if is_gone && is_said { Poll::Ready(()) } else { Poll::Pending }
+            });
             let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
         }
     }
@@ -180,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_pass_both_ways_until_both_sides_are_done() {
         let tunnels = Tunnels::new(1);
-        let place = tunnels.admit(id(1)).unwrap();
+        let place = tunnels.admit(id(1), 0).unwrap();
         let ((mut browser, client), (upstream, mut ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
         let relaying = tokio::spawn(place.relay((client, b"a".to_vec()), (upstream, b"1".to_vec()), HOUR));
         browser.write_all(b"b").await.unwrap();
@@ -200,16 +216,17 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_ends_takes_its_own_tunnels_along() {
         let tunnels = Tunnels::new(2);
-        let (mine, theirs) = (tunnels.admit(id(1)).unwrap(), tunnels.admit(id(2)).unwrap());
+        let (mine, theirs) = (tunnels.admit(id(1), 0).unwrap(), tunnels.admit(id(2), 0).unwrap());
         let ((mut browser, client), (upstream, mut ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
         let relaying = tokio::spawn(mine.relay((client, Vec::new()), (upstream, Vec::new()), HOUR));
         ui.write_all(&[0x82, 2, 7]).await.unwrap();
-        tunnels.close_where(|session| *session == id(1), Why::SessionEnded);
+        tunnels.end_sessions(|session, _| *session == id(1));
         ui.write_all(&[7]).await.unwrap();
         let mut heard = Vec::new();
         browser.read_to_end(&mut heard).await.unwrap();
         assert_eq!(heard[..4], [0x82, 2, 7, 7], "the frame under way is finished");
         assert_eq!(heard[4..], frames::close(1008, "session ended"));
+        drop(browser);
         relaying.await.unwrap();
         assert_eq!(tunnels.count(), 1);
         drop(theirs);
@@ -218,7 +235,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_tunnel_does_not_outlive_its_session() {
         let tunnels = Tunnels::new(1);
-        let place = tunnels.admit(id(1)).unwrap();
+        let place = tunnels.admit(id(1), 0).unwrap();
         let ((mut browser, client), (upstream, _ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
         tokio::spawn(place.relay((client, Vec::new()), (upstream, Vec::new()), HOUR));
         let mut heard = Vec::new();
@@ -230,9 +247,9 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many_and_no_more() {
         let tunnels = Tunnels::new(1);
-        let place = tunnels.admit(id(1)).unwrap();
-        assert!(tunnels.admit(id(1)).is_none());
+        let place = tunnels.admit(id(1), 0).unwrap();
+        assert!(tunnels.admit(id(1), 0).is_none());
         drop(place);
-        assert!(tunnels.admit(id(1)).is_some());
+        assert!(tunnels.admit(id(1), 0).is_some());
     }
 }

@@ -159,7 +159,7 @@ impl Passage<'_> {
         let is_websocket = is_websocket(&request);
         let request = self.fit(session, request, authorization);
         let result = if is_websocket {
-            let Some(place) = self.upstream.tunnels.admit(session.id) else {
+            let Some(place) = self.upstream.tunnels.admit(session.id, session.expires_at) else {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 return self.ours(answer::not_a_page(Kind::Script, status, "too-many-tunnels"));
             };
