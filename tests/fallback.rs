@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use common::files::Folder;
 use common::logs::Logs;
+use common::process::SESSION_KEY;
 use common::{App, Setup};
-use lamplighter::app::{Proxied, SideDoor};
 use lamplighter::auth::code::CodeKey;
 use lamplighter::demo::provider::{Faults, Reply};
 use lamplighter::demo::upstream::{Upstream, UpstreamSettings};
@@ -19,8 +19,6 @@ use lamplighter::proxy;
 use lamplighter::random;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde_json::Value;
-
-const SECRET: &str = "a session key of more than thirty-two bytes";
 
 const PAGE: [(&str, &str); 3] =
     [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "none")];
@@ -37,30 +35,11 @@ struct SideHouse {
 impl SideHouse {
     async fn build() -> Self {
         let folder = Folder::new();
-        let key = folder.write("session-key", SECRET);
         let upstream =
             Upstream::start(UpstreamSettings::new(Arc::new(|| jiff::Timestamp::UNIX_EPOCH))).await.unwrap();
-        let proxied = Proxied {
-            upstream: proxy::Settings {
-                target: proxy::Target::Http(upstream.address().to_string()),
-                ca_pem: None,
-                head_timeout: proxy::HEAD_TIMEOUT,
-            },
-            base: String::new(),
-            clusters: vec!["main".to_owned()],
-            tunnels: 10,
-        };
-        let setup = Setup::default().settings(move |settings| {
-            settings.ui = Ui::Generic;
-            settings.key_files = vec![key];
-            settings.fallback = Some(SideDoor {
-                listen: "127.0.0.1:0".parse().unwrap(),
-                role: "viewer".to_owned(),
-                session_seconds: 900,
-                upstream: proxied,
-                workload: "-n headlamp deploy/lamplighter".to_owned(),
-            });
-        });
+        let target = proxy::Target::Http(upstream.address().to_string());
+        let setup = Setup::default().settings(|settings| settings.ui = Ui::Generic);
+        let setup = setup.with_fallback(&folder, target);
         let app = setup.start().await;
         let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         Self { fallback: app.fallback.unwrap(), app, client, _upstream: upstream, _folder: folder }
@@ -71,7 +50,7 @@ impl SideHouse {
     }
 
     fn code(&self) -> String {
-        CodeKey::derive(SECRET.as_bytes()).issue(random::bytes(), self.app.clock.now())
+        CodeKey::derive(SESSION_KEY.as_bytes()).issue(random::bytes(), self.app.clock.now())
     }
 
     fn page(&self, path: &str) -> RequestBuilder {

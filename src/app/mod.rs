@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::join_all;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 pub use settings::{Listen, Proxied, Settings, SideDoor, StartError};
@@ -28,7 +29,7 @@ use crate::oidc::Provider;
 use crate::proxy::{Forwarder, Tunnels, UpstreamError};
 use crate::random;
 use crate::store::Store;
-use crate::web::{Authz, Gateway, Limits, Public, Serve, Sessions, Upstream, admin_router};
+use crate::web::{Authz, Gateway, Limits, Public, Readiness, Serve, Sessions, Upstream, admin_router};
 use side_door::{Loopback, loopback, way_in};
 
 /// How often what is past is forgotten, and key files are looked at.
@@ -47,6 +48,7 @@ pub struct Bound {
     authz: TcpListener,
     admin: TcpListener,
     fallback: Option<Loopback>,
+    limits: Limits,
 }
 
 impl Bound {
@@ -54,16 +56,19 @@ impl Bound {
     pub async fn bind(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         // Somebody else may have chosen already, in a test: it is the same choice.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let listen = settings.listen.clone();
+        let (listen, limits) = (settings.listen.clone(), settings.limits);
         let key_files = settings.key_files.clone();
         let upstream = settings.upstream.as_ref().map(upstream).transpose()?;
         let side_door = settings.fallback.clone();
         let gateway = Arc::new(gateway(settings, clock).await?);
         let fallback = match &side_door {
-            Some(side_door) => Some(loopback(side_door, &gateway, &key_files).await?),
+            Some(side_door) => {
+                Some(loopback(side_door, &gateway, (&key_files, limits.header_timeout)).await?)
+            }
             None => None,
         };
         Ok(Self {
+            limits,
             fallback,
             gateway,
             upstream: upstream.map(Arc::new),
@@ -99,54 +104,55 @@ impl Bound {
         &self.gateway
     }
 
-    /// Answers until `shutdown` is done, then finishes what is under way.
+    /// Answers until `shutdown` is done, then says so to whoever asks `/readyz`, finishes what is under way, and
+    /// closes what has no end. [`Limits`] says how long each takes.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let limits = self.limits;
+        let readiness = Readiness::default();
         let (stop, stopped) = watch::channel(false);
-        let authz = Authz::new(Arc::clone(&self.gateway));
-        let answer_ingress = move |request, peer| authz.answer(request, peer);
+        let (stop_admin, admin_stopped) = watch::channel(false);
+        let (mut listeners, mut admin, mut chores) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let answer = route(admin_router(readiness.clone()));
+        admin.spawn(Serve { listener: self.admin, limits, answer }.run(admin_stopped));
         let public = Public::new(Arc::clone(&self.gateway), self.upstream.clone());
-        let answer_browser = move |request, peer| public.answer(request, peer);
-        let limits = Limits::default();
-        let serving = async {
-            tokio::join!(
-                Serve { listener: self.public, limits, answer: answer_browser }.run(stopped.clone()),
-                Serve {
-                    listener: self.authz,
-                    limits: Limits { dates: false, bodies: false, ..limits },
-                    answer: answer_ingress
-                }
-                .run(stopped.clone()),
-                Serve { listener: self.admin, limits, answer: route(admin_router()) }.run(stopped.clone()),
-            )
-        };
-        let side_doors = self.fallback.into_iter().flat_map(|Loopback { fallback, listeners }| {
-            let stopped = stopped.clone();
-            listeners.into_iter().map(move |listener| {
+        let answer = move |request, peer| public.answer(request, peer);
+        listeners.spawn(Serve { listener: self.public, limits, answer }.run(stopped.clone()));
+        let authz = Authz::new(Arc::clone(&self.gateway));
+        let answer = move |request, peer| authz.answer(request, peer);
+        let without_bodies = Limits { dates: false, bodies: false, ..limits };
+        listeners.spawn(Serve { listener: self.authz, limits: without_bodies, answer }.run(stopped.clone()));
+        let mut tunnels: Vec<_> =
+            self.upstream.iter().map(|upstream| Arc::clone(&upstream.tunnels)).collect();
+        if let Some(Loopback { fallback, listeners: loopback }) = self.fallback {
+            tunnels.push(Arc::clone(&fallback.upstream.tunnels));
+            for listener in loopback {
                 let fallback = Arc::clone(&fallback);
                 let answer = move |request, peer| -> Answering {
                     Box::pin(Arc::clone(&fallback).answer(request, peer))
                 };
-                tokio::spawn(Serve { listener, limits, answer }.run(stopped.clone()))
-            })
-        });
-        let side_doors: Vec<_> = side_doors.collect();
-        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.gateway), self.key_files));
-        let tunnels = self.upstream.map(|upstream| Arc::clone(&upstream.tunnels));
-        let watching = tunnels.clone().map(|tunnels| tokio::spawn(close_ended(self.gateway, tunnels)));
-        tokio::join!(serving, async {
-            shutdown.await;
-            let _ = stop.send(true);
-            if let Some(tunnels) = tunnels {
-                tunnels.close_all();
-                let _ = tokio::time::timeout(limits.drain, tunnels.drained()).await;
+                listeners.spawn(Serve { listener, limits, answer }.run(stopped.clone()));
             }
-        });
-        for side_door in side_doors {
-            let _ = side_door.await;
         }
-        housekeeping.abort();
-        watching.inspect(JoinHandle::abort);
+        chores.spawn(keep_house(Arc::clone(&self.gateway), self.key_files));
+        for tunnels in &tunnels {
+            chores.spawn(close_ended(Arc::clone(&self.gateway), Arc::clone(tunnels)));
+        }
+        shutdown.await;
+        readiness.withdraw();
+        tokio::time::sleep(limits.notice).await;
+        let _ = stop.send(true);
+        for tunnels in &tunnels {
+            tunnels.close_all();
+        }
+        let drained = join_all(tunnels.iter().map(|tunnels| tunnels.drained()));
+        let _ = tokio::join!(until_done(&mut listeners), tokio::time::timeout(limits.drain, drained));
+        let _ = stop_admin.send(true);
+        until_done(&mut admin).await;
     }
+}
+
+async fn until_done(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError> {
@@ -213,7 +219,8 @@ fn route(
     }
 }
 
-/// Closes the tunnels of sessions that were ended, here or at another replica.
+/// Closes the tunnels of sessions whose time is over, by the clock that the check goes by, and of those that were
+/// ended, here or at another replica.
 async fn close_ended(gateway: Arc<Gateway>, tunnels: Arc<Tunnels>) {
     loop {
         tokio::time::sleep(TUNNEL_CHECK).await;

@@ -12,6 +12,7 @@ use crate::k8s::ClientError;
 use crate::oidc::ProviderError;
 use crate::proxy::UpstreamError;
 use crate::store::StoreError;
+use crate::web::Limits;
 use crate::{k8s, oidc, proxy, store};
 
 /// Everything that the program is told.
@@ -33,6 +34,8 @@ pub struct Settings {
     pub kubernetes: k8s::Settings,
     /// Where to listen.
     pub listen: Listen,
+    /// What each listener bears.
+    pub limits: Limits,
     /// What replicas share; none: nothing.
     pub store: Option<store::Settings>,
     /// The UI that the public listener is a proxy for; none: an ingress asks.

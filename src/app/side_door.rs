@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -23,7 +24,7 @@ pub(super) struct Loopback {
 pub(super) async fn loopback(
     side_door: &SideDoor,
     gateway: &Arc<Gateway>,
-    key_files: &[PathBuf],
+    (key_files, form_timeout): (&[PathBuf], Duration),
 ) -> Result<Loopback, StartError> {
     let known = gateway.policy.roles().find(|role| role.name == side_door.role);
     let role = known.cloned().ok_or_else(|| StartError::Role(side_door.role.clone()))?;
@@ -53,6 +54,7 @@ pub(super) async fn loopback(
         session_seconds: side_door.session_seconds,
         code_command: format!("kubectl exec {} -- lamplighter fallback code", side_door.workload),
         tries: Tries::default(),
+        form_timeout,
     };
     Ok(Loopback { fallback: Arc::new(fallback), listeners })
 }

@@ -11,6 +11,7 @@ use crate::k8s::{self, KubeconfigSource};
 use crate::oidc::{self, ClientSecret, UserinfoUse};
 use crate::proxy::{self, Target};
 use crate::store;
+use crate::web::Limits;
 
 /// WebSockets at a time, each a few KiB: Headlamp opens one a watched list.
 const MAX_TUNNELS: usize = 10_000;
@@ -55,6 +56,7 @@ pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
             admin: config.listen.admin,
             trusted_proxies: config.listen.trusted_proxies,
         },
+        limits: Limits::default(),
         store: shared_store(config.store)?,
         upstream: config.upstream.map(proxied).transpose()?,
         fallback: config.fallback.map(side_door).transpose()?,

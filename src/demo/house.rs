@@ -20,6 +20,7 @@ use crate::edge::Ui;
 use crate::k8s::{self, KubeconfigSource};
 use crate::oidc::{self, ClientSecret, UserinfoUse};
 use crate::random;
+use crate::web::Limits;
 
 /// Where the demo's ServiceAccounts live.
 const NAMESPACE: &str = "headlamp";
@@ -136,6 +137,7 @@ fn settings(site: &str, provider: &Provider, api_server: &ApiServer) -> Settings
             admin: loopback,
             trusted_proxies: vec![ipnet::IpNet::from(loopback.ip())],
         },
+        limits: Limits { notice: Duration::ZERO, ..Limits::default() },
         store: None,
         upstream: None,
         fallback: None,

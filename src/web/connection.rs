@@ -33,6 +33,10 @@ pub(super) struct Patience {
 pub(super) struct Deadline {
     patience: Patience,
     step: AtomicU64,
+    /// Whether the peer began something that it has not finished, as far as that can be told.
+    has_begun: AtomicBool,
+    /// Whether it cannot be told any more.
+    is_lost: AtomicBool,
 }
 
 /// The two lowest bits of a step say what it is.
@@ -44,7 +48,12 @@ const KINDS: u64 = 3;
 impl Deadline {
     /// A connection that began just now, and owes us its first head.
     pub(super) fn begin(patience: Patience) -> Arc<Self> {
-        Arc::new(Self { patience, step: AtomicU64::new(HEAD) })
+        Arc::new(Self {
+            patience,
+            step: AtomicU64::new(HEAD),
+            has_begun: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
+        })
     }
 
     /// A head is complete: from here on the peer waits for us.
@@ -52,11 +61,25 @@ impl Deadline {
         self.go_on_to(WORKING);
     }
 
-    fn rest(&self) {
-        self.go_on_to(IDLE);
+    /// Where a message ends is not known from here on.
+    pub(super) fn lose_track(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
     }
 
-    fn hear(&self) {
+    /// Whether the peer has sent nothing at all of a first request.
+    pub(super) fn is_unused(&self) -> bool {
+        self.step.load(Ordering::Relaxed) == HEAD && !self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// An answer is complete. What came ahead of it may be the beginning of the next head.
+    fn rest(&self) {
+        let owes = self.has_begun.load(Ordering::Relaxed) && !self.is_lost.load(Ordering::Relaxed);
+        self.go_on_to(if owes { HEAD } else { IDLE });
+    }
+
+    /// Something came, and ended within a message or between two.
+    fn hear(&self, is_within: bool) {
+        self.has_begun.store(is_within, Ordering::Relaxed);
         if self.step.load(Ordering::Relaxed) & KINDS == IDLE {
             self.go_on_to(HEAD);
         }
@@ -102,13 +125,47 @@ impl Ambiguity {
 pub(super) struct Heard<S> {
     stream: S,
     deadline: Arc<Deadline>,
-    framing: Option<(Framing, Ambiguity)>,
+    follower: Follower,
+}
+
+/// How closely a stream is followed.
+#[derive(Debug)]
+enum Follower {
+    /// By each line of its heads.
+    Lines(Framing, Ambiguity),
+    /// By its last four bytes: enough where requests have no bodies, since an empty line ends a head.
+    End(u32),
 }
 
 impl<S> Heard<S> {
     /// Moves `deadline`. Where `ambiguity` is given, tells it of heads with two readings.
     pub(super) fn new(stream: S, deadline: Arc<Deadline>, ambiguity: Option<Ambiguity>) -> Self {
-        Self { stream, deadline, framing: ambiguity.map(|ambiguity| (Framing::begin(), ambiguity)) }
+        let follower = match ambiguity {
+            Some(ambiguity) => Follower::Lines(Framing::begin(), ambiguity),
+            None => Follower::End(EMPTY_LINE),
+        };
+        Self { stream, deadline, follower }
+    }
+}
+
+const EMPTY_LINE: u32 = u32::from_be_bytes(*b"\r\n\r\n");
+
+impl Follower {
+    /// Takes note of `bytes`; whether they end within a message.
+    fn follow(&mut self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Lines(framing, ambiguity) => {
+                if !ambiguity.is_found() && framing.follow(bytes).is_err() {
+                    ambiguity.0.store(true, Ordering::Relaxed);
+                }
+                !framing.is_between()
+            }
+            Self::End(end) => {
+                let last = &bytes[bytes.len().saturating_sub(4)..];
+                *end = last.iter().fold(*end, |end, byte| end << 8 | u32::from(*byte));
+                *end != EMPTY_LINE
+            }
+        }
     }
 }
 
@@ -127,13 +184,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        this.deadline.hear();
-        if let Some((framing, ambiguity)) = &mut this.framing
-            && !ambiguity.is_found()
-            && framing.follow(&buffer.filled()[before..]).is_err()
-        {
-            ambiguity.0.store(true, Ordering::Relaxed);
-        }
+        let is_within = this.follower.follow(&buffer.filled()[before..]);
+        this.deadline.hear(is_within);
         Poll::Ready(Ok(()))
     }
 }
@@ -213,6 +265,8 @@ impl<B: Body + Unpin> Body for Told<B> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
 
     const PATIENCE: Patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(90) };
@@ -246,10 +300,10 @@ mod tests {
         drop(Told::new((), Arc::clone(&deadline)));
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(!watching.is_finished());
-        deadline.hear();
+        deadline.hear(true);
         tokio::time::sleep(Duration::from_secs(9)).await;
         assert!(!watching.is_finished());
-        deadline.hear();
+        deadline.hear(true);
         tokio::time::sleep(Duration::from_secs(12)).await;
         assert!(watching.is_finished(), "a second byte buys no more time");
     }
@@ -262,12 +316,33 @@ mod tests {
             tokio::spawn(async move { deadline.missed().await })
         };
         for _ in 0..100 {
-            deadline.hear();
+            deadline.hear(false);
             deadline.work();
             drop(Told::new((), Arc::clone(&deadline)));
             tokio::time::sleep(Duration::from_secs(10)).await;
         }
         assert!(!watching.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_head_behind_a_request_is_a_head() {
+        for with_lines in [true, false] {
+            let deadline = Deadline::begin(PATIENCE);
+            let ambiguity = with_lines.then(Ambiguity::default);
+            let mut heard =
+                Heard::new(&b"GET / HTTP/1.1\r\n\r\nGET / HT"[..], Arc::clone(&deadline), ambiguity);
+            heard.read_to_end(&mut Vec::new()).await.unwrap();
+            deadline.work();
+            drop(Told::new((), Arc::clone(&deadline)));
+            assert!(missed_within(&deadline, 11).await, "{with_lines}");
+        }
+    }
+
+    #[test]
+    fn an_empty_line_is_the_end_however_it_was_cut() {
+        let mut follower = Follower::End(EMPTY_LINE);
+        let pieces: [&[u8]; 5] = [b"GET / HTTP/1.1\r", b"\n", b"\r", b"\n", b"G"];
+        assert_eq!(pieces.map(|piece| follower.follow(piece)), [true, true, true, false, true]);
     }
 
     #[tokio::test(start_paused = true)]

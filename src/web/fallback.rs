@@ -6,9 +6,11 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -22,7 +24,7 @@ use super::{Gateway, Sessions, answer, banner, public};
 use crate::auth::code::{CODE_SECONDS, CodeKey};
 use crate::auth::return_to::OWN_PREFIX;
 use crate::auth::session::{Bounces, Session};
-use crate::auth::{Presented, ReturnTo, Role, SessionId, Site};
+use crate::auth::{Kind, Presented, ReturnTo, Role, SessionId, Site};
 use crate::edge::{Ui, loopback, original};
 use crate::random;
 
@@ -51,6 +53,8 @@ pub struct Fallback {
     pub code_command: String,
     /// Codes that were wrong of late.
     pub tries: Tries,
+    /// Time for a form to arrive.
+    pub form_timeout: Duration,
 }
 
 /// Codes that were wrong of late.
@@ -60,16 +64,21 @@ pub struct Tries(Mutex<(i64, u32)>);
 impl Tries {
     fn is_spent(&self, now: Timestamp) -> bool {
         let (since, wrong) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong >= MAX_TRIES && now.as_second() - since < CODE_SECONDS
+        wrong >= MAX_TRIES && is_of_late(since, now)
     }
 
     fn note(&self, now: Timestamp) {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.as_second() - tries.0 >= CODE_SECONDS {
+        if !is_of_late(tries.0, now) {
             *tries = (now.as_second(), 0);
         }
         tries.1 += 1;
     }
+}
+
+/// A clock that was set back ends it, too: it would last for as long as that, otherwise.
+fn is_of_late(since: i64, now: Timestamp) -> bool {
+    (0..CODE_SECONDS).contains(&(now.as_second() - since))
 }
 
 impl Fallback {
@@ -140,15 +149,9 @@ impl Fallback {
 
     async fn enter(&self, request: Request<Incoming>, site: &Site, id: &RequestId) -> Response {
         let now = self.gateway.clock.now();
-        let form = match Limited::new(request.into_body(), MAX_FORM).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => {
-                return answer::not_a_page(
-                    crate::auth::Kind::Script,
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too-large",
-                );
-            }
+        let form = match self.form(request.into_body()).await {
+            Ok(form) => form,
+            Err((status, reason)) => return answer::not_a_page(Kind::Script, status, reason),
         };
         let field = |wanted: &str| {
             let mut fields = url::form_urlencoded::parse(&form).filter(|(name, _)| name == wanted);
@@ -175,6 +178,15 @@ impl Fallback {
         };
         self.admitted(&session, id);
         answer::redirect(&back.to_string(), [self.sessions.signed_in(session, now)])
+    }
+
+    async fn form(&self, body: Incoming) -> Result<Bytes, (StatusCode, &'static str)> {
+        let reading = Limited::new(body, MAX_FORM).collect();
+        match tokio::time::timeout(self.form_timeout, reading).await {
+            Ok(Ok(form)) => Ok(form.to_bytes()),
+            Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "too-large")),
+            Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "too-slow")),
+        }
     }
 
     /// A session, for a code that is good and was not used.

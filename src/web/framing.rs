@@ -75,6 +75,15 @@ impl Framing {
         Ok(())
     }
 
+    /// Whether what came so far ends with a message, as far as it is followed.
+    pub(super) fn is_between(&self) -> bool {
+        match self.place {
+            Place::Head => !self.head.has_begun && self.line.len == 0,
+            Place::Body(_) => false,
+            Place::Unfollowed => true,
+        }
+    }
+
     fn end_line(&mut self) -> Result<(), TwoReadings> {
         let line = std::mem::replace(&mut self.line, Line::empty());
         if line.last != b'\r' {
@@ -203,6 +212,27 @@ mod tests {
         let one = format!("{}{body}", post(&format!("Content-Length: {}\r\n", body.len())));
         assert_eq!(follow(&format!("{one}{GET}\r\n{one}{GET}")), Ok(()));
         assert_eq!(follow(&format!("{one}{}", post("A: b\n"))), Err(TwoReadings));
+    }
+
+    #[test]
+    fn a_message_ends_with_its_last_byte() {
+        let body = post("Content-Length: 2\r\n");
+        for (text, is_between) in [
+            ("", true),
+            ("G", false),
+            (GET, true),
+            (&GET[..GET.len() - 1], false),
+            (&format!("{GET}{GET}"), true),
+            (&format!("{GET}GET"), false),
+            (&body, false),
+            (&format!("{body}x"), false),
+            (&format!("{body}xy"), true),
+            (&format!("{GET}\r\n"), true),
+        ] {
+            let mut framing = Framing::begin();
+            framing.follow(text.as_bytes()).unwrap();
+            assert_eq!(framing.is_between(), is_between, "{text:?}");
+        }
     }
 
     #[test]

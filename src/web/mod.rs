@@ -24,7 +24,7 @@ mod serve;
 mod sessions;
 mod whoami;
 
-pub use admin::router as admin_router;
+pub use admin::{Readiness, router as admin_router};
 pub use authz::{Answering, Authz};
 pub use check::{Step, first_step};
 pub use fallback::{Fallback, Tries};

@@ -71,9 +71,10 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/lamplighter/static/{file}", any(file))
         .fallback(not_found)
         .with_state(gateway)
+        // Within the others, so that what is said of a panic has a request id; the accept loop's own word has none.
+        .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .layer(middleware::from_fn(answer::harden))
         .layer(middleware::from_fn(request_id::assign))
-        .layer(tower_http::catch_panic::CatchPanicLayer::new())
 }
 
 /// The request as decisions see it, by its own line and headers.

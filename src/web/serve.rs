@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
+use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +19,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connection::{Ambiguity, Deadline, Heard, Patience, Told};
+use crate::keepalive::keep_alive;
 
 /// What one listener bears.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +36,12 @@ pub struct Limits {
     pub dates: bool,
     /// Whether requests bring bodies that go on to somebody else: then a head with two readings is refused.
     pub bodies: bool,
-    /// Connections at a time.
+    /// Connections at a time. Who comes next waits in the kernel's queue until one ends; nobody is turned out.
     pub connections: usize,
-    /// Time for answers under way when the process ends.
+    /// Time between the moment at which `/readyz` begins to say no and the one at which listeners close: whoever
+    /// sends requests here hears of it late.
+    pub notice: Duration,
+    /// Time for answers under way after that, and for tunnels to be told.
     pub drain: Duration,
 }
 
@@ -47,12 +53,14 @@ impl Default for Limits {
             dates: true,
             bodies: true,
             connections: 10_000,
+            notice: Duration::from_secs(3),
             drain: Duration::from_secs(10),
         }
     }
 }
 
-/// Bytes of header lines: nginx passes on up to 32 KiB.
+/// Bytes of header lines: nginx passes on up to 32 KiB. hyper compares between two reads, so that a head of up to twice
+/// as many may pass, and none of more.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// One listener, and who answers there.
@@ -75,11 +83,14 @@ impl<A> Serve<A> {
         B: Answer,
     {
         let places = Arc::new(Semaphore::new(self.limits.connections));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        if let Err(error) = keep_alive(&self.listener) {
+            tracing::debug!(%error, "peers that vanish are not looked for");
+        }
+        while let Some(place) = place(&places, &mut shutdown).await {
             let arrival = tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok(arrival) => arrival,
+                    Err(error) if is_the_peers(&error) => continue,
                     Err(error) => {
                         // Out of file descriptors: connections have to end before new ones can begin.
                         tracing::warn!(%error, "could not accept a connection");
@@ -100,6 +111,24 @@ impl<A> Serve<A> {
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(self.limits.drain, places.acquire_many(all)).await;
     }
+}
+
+/// A place for one more connection; `None` once it is time to stop.
+async fn place(
+    places: &Arc<Semaphore>,
+    shutdown: &mut watch::Receiver<bool>,
+) -> Option<OwnedSemaphorePermit> {
+    tokio::select! {
+        biased;
+        () = stop_of(shutdown) => None,
+        place = Arc::clone(places).acquire_owned() => place.ok(),
+    }
+}
+
+/// Whether a connection was gone before it was accepted: there is nothing to wait for.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Done once it is time to stop.
@@ -127,12 +156,16 @@ async fn hold<A, F, B>(
     let answers = Arc::clone(&deadline);
     let service = service_fn(move |request: Request<Incoming>| {
         answers.work();
+        if !limits.bodies && !request.body().is_end_stream() {
+            answers.lose_track();
+        }
         let deadline = Arc::clone(&answers);
         let is_last = request.headers().contains_key(TRANSFER_ENCODING);
         let answering = match refuse(&request, &ambiguity) {
             Some(status) => Either::Left(ready(refusal(status))),
             None => Either::Right(
-                answer(request, peer).map(move |answer| if is_last { last(answer) } else { answer }),
+                survive(&answer, request, peer)
+                    .map(move |answer| if is_last { last(answer) } else { answer }),
             ),
         };
         answering.map(|response| Ok::<_, Infallible>(response.map(|body| Told::new(body, deadline))))
@@ -144,8 +177,9 @@ async fn hold<A, F, B>(
     let mut connection = pin!(connection.with_upgrades());
     // Looked at only when one of them has something to say, and not at each request.
     let mut events: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>> = FuturesUnordered::new();
+    let watched = Arc::clone(&deadline);
     events.push(Box::pin(async move {
-        deadline.missed().await;
+        watched.missed().await;
         Event::Missed
     }));
     events.push(Box::pin(async move {
@@ -166,6 +200,8 @@ async fn hold<A, F, B>(
                     tracing::debug!(%peer, "a connection kept us waiting for too long");
                     return;
                 }
+                // A browser opens connections ahead, on which it may never ask.
+                Event::Stopping if deadline.is_unused() => return,
                 Event::Stopping => connection.as_mut().graceful_shutdown(),
             },
         }
@@ -176,6 +212,31 @@ async fn hold<A, F, B>(
 enum Event {
     Missed,
     Stopping,
+}
+
+/// The answer, or one that says that there is none: a panic ends one request, and nothing else.
+fn survive<A, F, B>(
+    answer: &A,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> impl Future<Output = Response<B>> + Send + use<A, F, B>
+where
+    A: Fn(Request<Incoming>, SocketAddr) -> F,
+    F: Future<Output = Response<B>> + Send,
+    B: Answer,
+{
+    let begun = catch_unwind(AssertUnwindSafe(|| answer(request, peer)));
+    let answering = match begun {
+        Ok(answering) => Either::Left(AssertUnwindSafe(answering).catch_unwind()),
+        Err(panicked) => Either::Right(ready(Err(panicked))),
+    };
+    // What it says may hold anything, so it is the panic hook's alone.
+    answering.map(move |answered| {
+        answered.unwrap_or_else(|_| {
+            tracing::error!(%peer, "an answer panicked");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR)
+        })
+    })
 }
 
 /// What came behind a refused request may be a part of it.

@@ -24,7 +24,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lamplighter::app::{Bound, Listen, Proxied, Settings};
+use lamplighter::app::{Bound, Listen, Proxied, Settings, SideDoor};
 use lamplighter::auth::claims::Algorithm;
 use lamplighter::auth::{ClaimNames, Credential, Match, Policy, ServiceAccountRef, Site};
 use lamplighter::clock::Clock;
@@ -36,8 +36,9 @@ use lamplighter::k8s::{self, KubeconfigSource};
 use lamplighter::oidc::{self, ClientSecret, UserinfoUse};
 use lamplighter::proxy;
 use lamplighter::random;
-use lamplighter::web::Gateway;
+use lamplighter::web::{Gateway, Limits};
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use browser::{Browser, NAVIGATE, Page, SCRIPT};
@@ -67,6 +68,7 @@ pub(crate) struct App {
     pub(crate) authz: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) fallback: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
 
@@ -98,6 +100,26 @@ impl Setup {
         self.settings(move |settings| settings.upstream = Some(proxied(target)))
     }
 
+    /// With a fallback for a viewer, in front of `target`; its session key lies in `folder`.
+    pub(crate) fn with_fallback(self, folder: &files::Folder, target: proxy::Target) -> Self {
+        let key = folder.write("session-key", process::SESSION_KEY);
+        self.settings(move |settings| {
+            settings.key_files = vec![key];
+            settings.fallback = Some(SideDoor {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                role: "viewer".to_owned(),
+                session_seconds: 900,
+                upstream: proxied(target),
+                workload: "-n headlamp deploy/lamplighter".to_owned(),
+            });
+        })
+    }
+
+    /// With other limits on every listener.
+    pub(crate) fn limits(self, edit: impl FnOnce(&mut Limits) + 'static) -> Self {
+        self.settings(move |settings| edit(&mut settings.limits))
+    }
+
     pub(crate) async fn start(self) -> App {
         logs::start();
         let clock = Clock::system();
@@ -119,7 +141,9 @@ impl Setup {
         let mut settings = settings(provider.issuer(), api_server.kubeconfig());
         self.settings.into_iter().for_each(|edit| edit(&mut settings));
         let bound = Bound::bind(settings, clock.clone()).await.unwrap();
+        let (stop, mut stopping) = watch::channel(false);
         App {
+            stop,
             provider,
             api_server,
             clock,
@@ -128,7 +152,9 @@ impl Setup {
             authz: bound.authz().unwrap(),
             admin: bound.admin().unwrap(),
             fallback: bound.fallback(),
-            running: tokio::spawn(bound.run(std::future::pending())),
+            running: tokio::spawn(bound.run(async move {
+                let _ = stopping.wait_for(|stop| *stop).await;
+            })),
         }
     }
 }
@@ -159,7 +185,17 @@ impl App {
         (browser, page)
     }
 
-    /// Sets every clock ahead.
+    /// Tells it to stop, as a first signal does.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Whether it has stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.running.is_finished()
+    }
+
+    /// Sets every clock ahead, or back.
     pub(crate) fn advance(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));
     }
@@ -228,6 +264,7 @@ fn settings(issuer: String, kubeconfig: String) -> Settings {
         store: None,
         upstream: None,
         fallback: None,
+        limits: Limits { notice: Duration::ZERO, ..Limits::default() },
         listen: Listen {
             public: anywhere,
             authz: anywhere,

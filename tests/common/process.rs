@@ -3,11 +3,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
 use super::files::Folder;
 use super::{App, CLIENT_SECRET, SITE, until};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lamplighter");
 
 /// What its sessions are sealed with.
 pub(crate) const SESSION_KEY: &str = "a session key that is thirty-two bytes long and more";
@@ -26,14 +28,21 @@ impl Process {
 
     /// The same, with these environment variables and no others.
     pub(crate) async fn serve_with(config: &Path, filter: &str, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lamplighter"))
-            .args(["serve", "--log-format", "json", "--log", filter, "--config"])
-            .arg(config)
-            .env_clear()
-            .envs(variables.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(BINARY);
+        command.env_clear().envs(variables.iter().copied());
+        Self::start(command, config, filter).await
+    }
+
+    /// The same, with room for so many open files.
+    pub(crate) async fn serve_with_files(config: &Path, filter: &str, files: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), BINARY]);
+        Self::start(command, config, filter).await
+    }
+
+    async fn start(mut command: Command, config: &Path, filter: &str) -> Self {
+        command.args(["serve", "--log-format", "json", "--log", filter, "--config"]).arg(config);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let kept = Arc::clone(&said);
@@ -45,6 +54,17 @@ impl Process {
         let process = Self { child, said };
         until("lamplighter is ready", || process.said().contains("lamplighter is ready")).await;
         process
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// How it ended; `None` while it runs.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Everything that it said so far.

@@ -166,6 +166,12 @@ impl Wire {
         rest
     }
 
+    /// Whether nothing came so far, and the connection is open.
+    pub(crate) fn is_silent(&self) -> bool {
+        let read = self.stream.try_read(&mut [0]);
+        self.ahead.is_empty() && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Reads only a head.
     pub(crate) async fn read_head(&mut self) -> Head {
         let reading = read_head(&mut self.stream, &mut self.ahead);
