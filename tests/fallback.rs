@@ -153,6 +153,17 @@ async fn after_five_wrong_codes_none_is_taken_for_five_minutes() {
     house.came_in().await;
 }
 
+/// Security reference: DL-16.
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nobody_out_for_longer() {
+    let house = SideHouse::build().await;
+    for _ in 0..5 {
+        house.enter("wrong").await;
+    }
+    house.app.advance(-3_600);
+    house.came_in().await;
+}
+
 /// Security reference: FL-3, FL-5, FL-10, FL-11.
 #[tokio::test]
 async fn who_does_not_come_straight_from_this_machine_is_refused_before_any_logic() {

@@ -317,7 +317,7 @@ async fn dl_15_before_anything_closes_readyz_says_so() {
 
 #[tokio::test]
 async fn dl_15_answers_under_way_are_finished_and_what_rests_is_closed() {
-    let house = House::build(true, |limits| limits.drain = NEVER).await;
+    let house = House::build(true, |limits| (limits.drain, limits.header_timeout) = (NEVER, NEVER)).await;
     let browser = house.app.signed_in("ada").await;
     let (mut busy, mut idle) =
         (Wire::open(&house.app, &browser).await, Wire::open(&house.app, &browser).await);

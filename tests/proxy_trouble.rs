@@ -97,6 +97,16 @@ async fn an_upload_takes_as_long_as_it_moves() {
 }
 
 #[tokio::test]
+async fn an_upload_that_stalls_is_given_up_on() {
+    let house = House::patient_for(Duration::from_millis(100)).await;
+    let mut wire = house.wire().await;
+    wire.ask(&format!("POST {PODS}"), "Content-Length: 100\r\n", "the beginning").await;
+    assert_eq!(wire.answer_to("POST").await.refusal(), (504, "upstream-timeout"));
+    assert_eq!(wire.rest().await, b"", "what it still owes is not waited for");
+    until("its connection is not kept", || house.upstream.open() == 0).await;
+}
+
+#[tokio::test]
 async fn an_upstream_that_breaks_off_before_its_answer_is_502() {
     let house = House::new().await;
     for said in ["HTTP/1.1 200 OK\r\nContent-Le", "no HTTP at all\r\n\r\n"] {
@@ -210,12 +220,15 @@ async fn what_may_have_changed_something_is_not_asked_once_more() {
 async fn who_closes_every_connection_is_not_asked_for_ever() {
     let house = House::new().await;
     let mut wire = house.wire().await;
+    house.upstream.say(Say::Cut(Vec::new()));
+    assert_eq!(wire.get(PODS).await.refusal(), (502, "upstream-broke-off"));
+    assert_eq!(house.upstream.count(), 1, "a new connection is no kept one");
     assert_eq!(wire.get(PODS).await.text(), "ok");
     for _ in 0..3 {
         house.upstream.say(Say::Cut(Vec::new()));
     }
     assert_eq!(wire.get(PODS).await.refusal(), (502, "upstream-broke-off"));
-    assert_eq!(house.upstream.count(), 3, "once more, and a new connection is not asked twice");
+    assert_eq!(house.upstream.count(), 4, "once more, and no more");
 }
 
 #[tokio::test]

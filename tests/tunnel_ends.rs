@@ -6,6 +6,7 @@ mod common;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::files::Folder;
@@ -166,33 +167,38 @@ async fn px_10_a_tunnel_that_is_admitted_after_that_is_closed_too() {
     assert_eq!(wire.rest().await, GOING_AWAY);
 }
 
-/// A frame of a server's, a thousand bytes long.
+/// A frame of a server's, whose length is a prime: what reads on may meet its end only by chance.
 fn frame() -> Vec<u8> {
-    [&[0x82, 126, 0x03, 0xe4][..], &[b'x'; 996]].concat()
+    [&[0x82, 126, 0x27, 0x13][..], &[b'x'; 10_003]].concat()
 }
 
 #[tokio::test]
 async fn who_speaks_all_the_time_hears_the_end_and_no_reset() {
     let house = House::new().await;
     let (mut hears, mut speaks) = house.open().await.stream.into_split();
-    let speaking = tokio::spawn(async move {
-        let much = frame().repeat(64);
-        while speaks.write_all(&much).await.is_ok() {}
-    });
+    let said = Arc::new(AtomicUsize::new(0));
+    let speaking = {
+        let said = Arc::clone(&said);
+        tokio::spawn(async move {
+            let much = frame().repeat(8);
+            while speaks.write_all(&much).await.is_ok() {
+                said.fetch_add(much.len(), Ordering::Relaxed);
+            }
+        })
+    };
     let (mut all, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     while all.len() < 4 << 20 {
         let read = hears.read(&mut buffer).await.unwrap();
         all.extend_from_slice(&buffer[..read]);
     }
     house.sign_out().await;
-    loop {
-        match tokio::time::timeout(LONG, hears.read(&mut buffer)).await.unwrap() {
-            Ok(0) => break,
-            Ok(read) => all.extend_from_slice(&buffer[..read]),
-            Err(error) => panic!("{error}"),
-        }
+    while let read @ 1.. = tokio::time::timeout(LONG, hears.read(&mut buffer)).await.unwrap().unwrap() {
+        all.extend_from_slice(&buffer[..read]);
     }
     assert_eq!(&all[all.len() - SESSION_ENDED.len()..], SESSION_ENDED);
+    let then = said.load(Ordering::Relaxed);
+    // More than any socket keeps: a reset would have ended it.
+    until("it may speak on", || said.load(Ordering::Relaxed) > then + (16 << 20)).await;
     speaking.abort();
     until("the upstream's connection is over", || house.upstream.open() == 0).await;
 }
@@ -200,15 +206,16 @@ async fn who_speaks_all_the_time_hears_the_end_and_no_reset() {
 #[tokio::test]
 async fn an_upstream_that_never_pauses_is_ended_between_two_frames() {
     let house = House::new().await;
-    house.upstream.say_bytes([SWITCH, &frame().repeat(64 << 10)].concat());
+    house.upstream.say_bytes([SWITCH, &frame().repeat(6_400)].concat());
     let mut wire = house.open().await;
-    assert_eq!(wire.read(1_000).await, frame());
+    assert_eq!(wire.read(frame().len()).await, frame());
     house.sign_out().await;
     let rest = wire.rest().await;
     let (frames, last) = rest.split_at(rest.len() - SESSION_ENDED.len());
     assert_eq!(last, SESSION_ENDED);
-    assert!(frames.len() < 63 << 20, "it was not simply all of it");
-    assert!(frames.chunks(1_000).all(|one| one == frame()), "every frame is whole");
+    let whole = frame();
+    assert!(frames.len() < 6_300 * whole.len(), "it was not simply all of it");
+    assert!(frames.chunks(whole.len()).all(|one| one == whole), "every frame is whole");
 }
 
 #[tokio::test]
