@@ -66,11 +66,6 @@ impl Deadline {
         self.is_lost.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the peer has sent nothing at all of a first request.
-    pub(super) fn is_unused(&self) -> bool {
-        self.step.load(Ordering::Relaxed) == HEAD && !self.has_begun.load(Ordering::Relaxed)
-    }
-
     /// An answer is complete. What came ahead of it may be the beginning of the next head.
     fn rest(&self) {
         let owes = self.has_begun.load(Ordering::Relaxed) && !self.is_lost.load(Ordering::Relaxed);

@@ -177,9 +177,8 @@ async fn hold<A, F, B>(
     let mut connection = pin!(connection.with_upgrades());
     // Looked at only when one of them has something to say, and not at each request.
     let mut events: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>> = FuturesUnordered::new();
-    let watched = Arc::clone(&deadline);
     events.push(Box::pin(async move {
-        watched.missed().await;
+        deadline.missed().await;
         Event::Missed
     }));
     events.push(Box::pin(async move {
@@ -200,8 +199,6 @@ async fn hold<A, F, B>(
                     tracing::debug!(%peer, "a connection kept us waiting for too long");
                     return;
                 }
-                // A browser opens connections ahead, on which it may never ask.
-                Event::Stopping if deadline.is_unused() => return,
                 Event::Stopping => connection.as_mut().graceful_shutdown(),
             },
         }
