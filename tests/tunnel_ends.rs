@@ -206,7 +206,7 @@ async fn who_speaks_all_the_time_hears_the_end_and_no_reset() {
 #[tokio::test]
 async fn an_upstream_that_never_pauses_is_ended_between_two_frames() {
     let house = House::new().await;
-    house.upstream.say_bytes([SWITCH, &frame().repeat(6_400)].concat());
+    house.upstream.say(Say::Endless(SWITCH.into(), frame().repeat(8)));
     let mut wire = house.open().await;
     assert_eq!(wire.read(frame().len()).await, frame());
     house.sign_out().await;
@@ -214,7 +214,6 @@ async fn an_upstream_that_never_pauses_is_ended_between_two_frames() {
     let (frames, last) = rest.split_at(rest.len() - SESSION_ENDED.len());
     assert_eq!(last, SESSION_ENDED);
     let whole = frame();
-    assert!(frames.len() < 6_300 * whole.len(), "it was not simply all of it");
     assert!(frames.chunks(whole.len()).all(|one| one == whole), "every frame is whole");
 }
 

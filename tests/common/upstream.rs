@@ -31,6 +31,8 @@ pub(crate) enum Say {
     Cut(Vec<u8>),
     /// With the first bytes, and with the others once `go` is told.
     Halting(Vec<u8>, Arc<Notify>, Vec<u8>),
+    /// With the first bytes, and then with the others again and again, as long as the client takes them.
+    Endless(Vec<u8>, Vec<u8>),
     /// Not at all, as long as the client waits.
     Nothing,
 }
@@ -208,6 +210,13 @@ async fn speak<S: Line>(stream: &mut S, say: Say) -> bool {
                 _ = stream.read(&mut byte) => false,
             };
             goes_on && stream.write_all(&rest).await.is_ok()
+        }
+        Say::Endless(first, rest) => {
+            let mut goes_on = stream.write_all(&first).await.is_ok();
+            while goes_on {
+                goes_on = stream.write_all(&rest).await.is_ok();
+            }
+            false
         }
         Say::Nothing => {
             let _ = stream.read(&mut [0]).await;
