@@ -68,8 +68,8 @@ enum Segment {
     Is(&'static str),
 }
 
-const fn exact(method: Option<&'static str>, path: &'static [Segment], treatment: Treatment) -> Route {
-    Route { method, path, is_prefix: false, treatment }
+const fn exact(method: &'static str, path: &'static [Segment], treatment: Treatment) -> Route {
+    Route { method: Some(method), path, is_prefix: false, treatment }
 }
 
 const fn below(path: &'static [Segment], treatment: Treatment) -> Route {
@@ -80,13 +80,13 @@ static HEADLAMP: Traits = Traits {
     token_cookies: &["headlamp-auth-"],
     wants_cookies: false,
     routes: &[
-        exact(Some("POST"), &[Is("clusters"), Any, Is("set-token")], Treatment::SignOut),
-        exact(Some("GET"), &[Is("c"), Any, Is("token")], Treatment::ToCluster),
-        exact(Some("GET"), &[Is("c"), Any, Is("login")], Treatment::ToCluster),
-        exact(Some("GET"), &[Is("clusters"), Configured, Is("me")], Treatment::Me),
+        exact("POST", &[Is("clusters"), Any, Is("set-token")], Treatment::SignOut),
+        exact("GET", &[Is("c"), Any, Is("token")], Treatment::ToCluster),
+        exact("GET", &[Is("c"), Any, Is("login")], Treatment::ToCluster),
+        exact("GET", &[Is("clusters"), Configured, Is("me")], Treatment::Me),
         below(&[Is("clusters"), Configured, Is("portforward")], Treatment::Refuse),
         below(&[Is("clusters"), Configured], Treatment::Bearer),
-        exact(None, &[Is("drain-node")], Treatment::BareToken),
+        exact("POST", &[Is("drain-node")], Treatment::BareToken),
     ],
 };
 
@@ -241,6 +241,7 @@ mod tests {
             ("GET", "/externalproxy", Treatment::Nothing),
             ("GET", "/wsMultiplexer", Treatment::Nothing),
             ("POST", "/drain-node", Treatment::BareToken),
+            ("GET", "/drain-node", Treatment::Nothing),
             ("GET", "/drain-node-status", Treatment::Nothing),
             ("GET", "/clusters/main/api/v1/pods", Treatment::Bearer),
             ("GET", "/clusters/main", Treatment::Bearer),
