@@ -10,7 +10,7 @@ use lamplighter::edge::Ui;
 const PODS: &str = "/clusters/main/api/v1/pods";
 
 /// What nobody may say of themselves.
-const RESERVED: [&str; 23] = [
+const RESERVED: [&str; 37] = [
     "Authorization",
     "Forwarded",
     "Impersonate-User",
@@ -18,7 +18,10 @@ const RESERVED: [&str; 23] = [
     "Impersonate-Uid",
     "Impersonate-Extra-Scopes",
     "KUBECONFIG",
+    "Ssl-Client-Cert",
+    "Ssl-Client-Subject-Dn",
     "X-Access-Token",
+    "X-Auth-Request-Email",
     "X-Auth-Request-User",
     "X-Client-Cert",
     "X-Forwarded-Access-Token",
@@ -28,11 +31,22 @@ const RESERVED: [&str; 23] = [
     "X-Forwarded-Groups",
     "X-Forwarded-Host",
     "X-Forwarded-Id-Token",
+    "X-Forwarded-Port",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Prefix",
     "X-Forwarded-Proto",
+    "X-Forwarded-Uri",
     "X-Forwarded-User",
     "X-HEADLAMP-BACKEND-TOKEN",
+    "X-HEADLAMP-USER-ID",
+    "X-Original-Forwarded-For",
+    "X-Original-Method",
+    "X-Original-Uri",
     "X-Original-Url",
     "X-Real-Ip",
+    "X-Remote-Extra-Scopes",
+    "X-Remote-Group",
+    "X-Remote-Uid",
     "X-Remote-User",
 ];
 
@@ -59,6 +73,11 @@ impl House {
     }
 }
 
+fn alternating(name: &str) -> String {
+    let letters = name.char_indices();
+    letters.map(|(at, c)| if at % 2 == 0 { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }).collect()
+}
+
 /// Lines that say `planted` under `name`, in every way that some server understands.
 fn spellings(name: &str) -> Vec<String> {
     let line = |name: &str| format!("{name}: planted\r\n");
@@ -66,6 +85,7 @@ fn spellings(name: &str) -> Vec<String> {
         line(name),
         line(&name.to_ascii_lowercase()),
         line(&name.to_ascii_uppercase()),
+        line(&alternating(name)),
         line(&name.replace('-', "_")),
         line(&name.replace('-', ".")),
         line(&name.replacen('-', "_", 1)),
@@ -73,6 +93,7 @@ fn spellings(name: &str) -> Vec<String> {
         line(name) + &line(&name.replace('-', "_")),
         format!("Connection: keep-alive, {name}\r\n{}", line(name)),
         format!("Connection: {name}\r\n{}", line(name).repeat(2)),
+        format!("Connection: {}\r\n{}", name.replace('-', "_"), line(&name.replace('-', "_"))),
         format!("{}Connection: close\r\nConnection: x, {}\r\n", line(name), name.to_ascii_lowercase()),
     ]
 }
@@ -87,7 +108,9 @@ async fn nothing_that_is_reserved_arrives_in_any_spelling() {
             let planted: Vec<_> = head.lines.iter().filter(|(_, value)| value.contains("planted")).collect();
             assert!(planted.is_empty(), "{lines:?} arrived as {planted:?}");
             assert!(head.value("authorization").starts_with("Bearer e"), "{lines:?} took ours away");
-            assert_eq!(head.value("x-forwarded-user"), "ada", "{lines:?}");
+            for (name, ours) in [("x-forwarded-user", "ada"), ("x-forwarded-email", "ada@example.com")] {
+                assert_eq!(head.value(name), ours, "{lines:?}");
+            }
         }
     }
 }
