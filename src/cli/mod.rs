@@ -9,7 +9,7 @@ mod config;
 mod demo;
 mod fallback;
 mod serve;
-mod settings;
+pub mod settings;
 mod shutdown;
 
 use std::path::PathBuf;

@@ -21,23 +21,29 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 
 /// What a valid configuration can still lack: a file that went away meanwhile.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SettingsError {
+pub enum SettingsError {
+    /// The provider's certificate authorities cannot be read.
     #[error("oidc.caFile: {0}")]
     CaFile(FileError),
+    /// The fallback would be every process's on the node.
     #[error(
         "fallback: this pod is on its node's network (hostNetwork), where the loopback is every process's on the \
          node; take it off that network, or remove `fallback`"
     )]
     HostNetwork,
+    /// The upstream's certificate authorities cannot be read.
     #[error("upstreamCaFile: {0}")]
     UpstreamCaFile(FileError),
+    /// The store's address cannot be read.
     #[error("store.redis: {0}")]
     Store(FileError),
+    /// The site is no origin.
     #[error("site: has no host")]
     Site,
 }
 
-pub(super) fn from_config(config: Config) -> Result<Settings, SettingsError> {
+/// What each module is told of a configuration. Reads the files that it names and that are not read anew later.
+pub fn from_config(config: Config) -> Result<Settings, SettingsError> {
     Ok(Settings {
         site: Site::new(&config.site).ok_or(SettingsError::Site)?,
         policy: Policy::new(config.roles.into_iter().map(rule).collect()),

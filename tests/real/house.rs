@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) has_api: bool,
     /// The UI, where it is not the one that shows what reached it.
     pub(crate) ui: Option<SocketAddr>,
+    /// Where lamplighter itself carries people, in proxy mode: then no ingress asks.
+    pub(crate) upstream: Option<String>,
     /// What lamplighter logs.
     pub(crate) log: &'static str,
 }
@@ -57,6 +59,7 @@ impl Plan {
             is_public: true,
             has_api: false,
             ui: None,
+            upstream: None,
             log: "info,lamplighter=debug",
         }
     }
@@ -64,6 +67,17 @@ impl Plan {
     /// The same, with the cluster's API behind `/clusters/`.
     pub(crate) fn with_api(rig: &Rig) -> Self {
         Self { has_api: true, ..Self::usual(rig) }
+    }
+
+    /// lamplighter itself in front of a UI that has the cluster's API, and nothing else that leads there.
+    pub(crate) fn in_front(rig: &Rig) -> Self {
+        let upstream = Some("http://headlamp.NAMESPACE.svc.cluster.local".to_owned());
+        Self { is_public: false, upstream, ..Self::with_api(rig) }
+    }
+
+    /// Whether an ingress asks.
+    fn is_asked(&self) -> bool {
+        self.is_public && self.upstream.is_none()
     }
 }
 
@@ -81,12 +95,15 @@ impl House {
         let site = format!("https://{host}:{port}");
         let client = register(rig, &plan.provider, &site).await;
         // The Role has to be there before lamplighter's first question; the Ingresses may come with it.
-        namespace.apply(&example(&namespace.name, &host, port, plan.is_public));
+        namespace.apply(&example(&namespace.name, &host, port, plan.is_asked()));
         let config = configuration(&plan, &site, &namespace, &client.0);
         let config = write_configuration(rig, &namespace, &folder, &client.1, &config);
         let lamplighter = Lamplighter::start(&folder, &config, plan.log);
         let upstream = Upstream::start(rig.node_address).await;
         let house = Self { rig: rig.clone(), site, host, lamplighter, upstream, folder, namespace };
+        if plan.has_api {
+            house.run_ui(&plan);
+        }
         if plan.is_public {
             house.open(&plan).await;
         }
@@ -105,29 +122,39 @@ impl House {
         (visitor, page)
     }
 
+    /// The UI that has the cluster's API, as a pod. Beside one that shows what reached it, it is called `api`.
+    fn run_ui(&self, plan: &Plan) {
+        let service = if plan.upstream.is_some() { "headlamp" } else { "api" };
+        let manifest = std::fs::read_to_string(&self.rig.ui).expect("the UI's manifest");
+        let named = format!("kind: Service\nmetadata: {{name: {service}}}");
+        self.namespace.apply(&manifest.replace("kind: Service\nmetadata: {name: headlamp}", &named));
+        self.namespace.wait_for_deployment("headlamp");
+    }
+
     /// Makes the Services lead to lamplighter and the UI, and waits for the ingress.
     async fn open(&self, plan: &Plan) {
         let (public, authz) = (self.lamplighter.public.port(), self.lamplighter.authz.port());
         self.lead("lamplighter", self.rig.node_address, &[("public", 8080, public), ("authz", 8081, authz)]);
-        let ui = plan.ui.unwrap_or(self.upstream.address);
-        self.lead("headlamp", ui.ip(), &[("http", 80, ui.port())]);
         let pair = [&self.rig.tls_cert, &self.rig.tls_key].map(|path| path.display().to_string());
         let pair = [format!("--cert={}", pair[0]), format!("--key={}", pair[1])];
         self.namespace.kubectl(&["create", "secret", "tls", "headlamp-tls", &pair[0], &pair[1]]);
-        if plan.has_api {
-            self.namespace.apply(&std::fs::read_to_string(&self.rig.ui).expect("the UI's manifest").replace(
-                "kind: Service\nmetadata: {name: headlamp}",
-                "kind: Service\nmetadata: {name: api}",
-            ));
-            self.namespace.apply(&api_ingress(&self.namespace.name, &self.host, self.rig.https_port()));
-            self.namespace.wait_for_deployment("headlamp");
+        let (name, port) = (&self.namespace.name, self.rig.https_port());
+        if plan.is_asked() {
+            let ui = plan.ui.unwrap_or(self.upstream.address);
+            self.lead("headlamp", ui.ip(), &[("http", 80, ui.port())]);
+            if plan.has_api {
+                self.namespace.apply(&api_ingress(name, &self.host, port));
+            }
+        } else {
+            self.namespace.apply(&proxy_ingress(name, &self.host, port));
         }
-        self.wait_for_ingress(plan.has_api).await;
+        let nobody: &[u16] = if plan.is_asked() { &[302, 401] } else { &[401] };
+        self.wait_for_ingress(nobody, plan.has_api).await;
     }
 
-    /// Waits until the ingress leads to the site, and to the API.
-    async fn wait_for_ingress(&self, has_api: bool) {
-        self.wait_for(self.visitor(), "/", |page| page.trail == [302, 401] && page.reason() == "no-session")
+    /// Waits until the ingress leads to the site, where nobody gets further than `nobody`, and to the API.
+    async fn wait_for_ingress(&self, nobody: &[u16], has_api: bool) {
+        self.wait_for(self.visitor(), "/", |page| page.trail == nobody && page.reason() == "no-session")
             .await;
         if has_api {
             let (victor, _) = self.signed_in("victor").await;
@@ -181,6 +208,13 @@ fn api_ingress(namespace: &str, host: &str, port: u16) -> String {
         .replace("service: {name: headlamp,", "service: {name: api,")
 }
 
+/// The Ingress of lamplighter's own pages, for every path: in proxy mode they are in front of the UI.
+fn proxy_ingress(namespace: &str, host: &str, port: u16) -> String {
+    let example = example(namespace, host, port, true);
+    let own = example.split("\n---\n").find(|part| part.contains("path: /lamplighter/\n"));
+    own.expect("an Ingress of lamplighter's own").replace("path: /lamplighter/\n", "path: /\n")
+}
+
 /// Seals the sessions of a test.
 pub(crate) const SESSION_KEY: &str = "a key that only tests know, and long enough";
 
@@ -203,8 +237,9 @@ pub(crate) async fn register(rig: &Rig, provider: &Provider, site: &str) -> (Str
 /// lamplighter's configuration, but for where its files are, where it listens and how it reaches the API server.
 pub(crate) fn configuration(plan: &Plan, site: &str, namespace: &Namespace, client_id: &str) -> String {
     let is_authentik = plan.provider.issuer.contains("/application/o/");
+    let upstream = plan.upstream.as_ref().map(|upstream| format!("upstream: {upstream}\n"));
     namespace
-        .fill(include_str!("manifests/config.yaml"))
+        .fill(&(include_str!("manifests/config.yaml").to_owned() + &upstream.unwrap_or_default()))
         .replace("SITE", site)
         .replace("ISSUER", plan.issuer.as_ref().unwrap_or(&plan.provider.issuer))
         .replace("PRESET", if is_authentik { "authentik" } else { "generic" })

@@ -114,11 +114,10 @@ async fn sidecar(rig: Rig) {
     let namespace = Namespace::new(&rig, "sidecar");
     let host = format!("{}.rig.test", namespace.name);
     let site = format!("https://{host}:{}", rig.https_port());
-    let plan = Plan::usual(&rig);
+    let plan = Plan { upstream: Some("http://127.0.0.1:4466".to_owned()), ..Plan::usual(&rig) };
     let (client_id, secret) = house::register(&rig, &plan.provider, &site).await;
     namespace.apply(&house::example(&namespace.name, &host, rig.https_port(), false));
-    let config = house::configuration(&plan, &site, &namespace, &client_id);
-    configure(&rig, &namespace, &secret, &format!("{config}\nupstream: http://127.0.0.1:4466\n"));
+    configure(&rig, &namespace, &secret, &house::configuration(&plan, &site, &namespace, &client_id));
     namespace.apply(&namespace.fill(include_str!("manifests/sidecar.yaml")).replace("IMAGE", &image));
     namespace.wait_for_deployment("headlamp");
 

@@ -14,6 +14,7 @@ mod cluster;
 mod demo;
 mod fallback;
 mod house;
+mod idle;
 mod in_cluster;
 mod ingress_answers;
 mod ingress_nginx;
@@ -22,7 +23,9 @@ mod operations;
 mod plain_nginx;
 mod process;
 mod rig;
+mod sidecar;
 mod sign_out;
+mod socket;
 mod store;
 mod upstream;
 mod visitor;
@@ -55,6 +58,8 @@ fn main() -> ExitCode {
         operations::tests(&parts),
         store::tests(&parts),
         in_cluster::tests(&parts),
+        sidecar::tests(&parts),
+        idle::tests(&parts),
         fallback::tests(&parts),
         browser::tests(&parts),
         demo::tests(&parts),

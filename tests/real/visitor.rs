@@ -18,7 +18,7 @@ const MAX_REDIRECTS: usize = 12;
 #[derive(Debug)]
 pub(crate) struct Visitor {
     client: reqwest::Client,
-    site: Url,
+    pub(crate) site: Url,
     /// Where the site really is, if not where its name leads: for a lamplighter without an ingress.
     direct: Option<Url>,
     jar: BTreeMap<(String, String), String>,
@@ -152,7 +152,8 @@ impl Visitor {
             // An ingress that reloads closes idle connections, and only a browser would try again.
             .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
+            // Not for a whole answer: a watch may last.
+            .read_timeout(Duration::from_secs(30))
             .tls_certs_only(reqwest::Certificate::from_pem_bundle(&ca).expect("the rig's CA is PEM"))
             .resolve(site.host_str().expect("a site has a host"), node)
             .resolve("auth.rig.test", node);
