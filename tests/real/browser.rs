@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::house::{House, Plan};
 use crate::rig::{self, Rig};
+use crate::sidecar::run_talker;
 use crate::{Parts, left_out};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
@@ -22,6 +23,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("browser::who_has_no_role_is_told_so_and_comes_back_as_another", denied),
         parts.test("browser::what_failed_is_named_on_a_page", failures),
         parts.test("browser::signing_out_ends_every_tab", sign_out),
+        parts.test("browser::a_sidecar_carries_watches_and_commands_until_the_person_signs_out", sidecar),
         headlamp,
     ]
 }
@@ -71,6 +73,12 @@ async fn failures(rig: Rig) {
 async fn sign_out(rig: Rig) {
     let house = House::build(&rig, "chromium", Plan::usual(&rig)).await;
     play_in(&house, "sign_out.mjs");
+}
+
+async fn sidecar(rig: Rig) {
+    let house = House::build(&rig, "chromium", Plan { is_public: true, ..Plan::in_front(&rig) }).await;
+    run_talker(&house);
+    play_in(&house, "sidecar.mjs");
 }
 
 async fn headlamp_itself(rig: Rig, address: SocketAddr) {

@@ -100,6 +100,7 @@ async fn ten_minutes(rig: Rig) {
     let mut alice = alice.directly_at(&format!("http://{}", hasty.address));
     let mut streamed = Streamed::open(&mut alice, &sidecar::watch(&house)).await;
     let mut socket = open(&alice, hasty.address, &sidecar::watch(&house), "").await;
+    let mut log = Streamed::open(&mut alice, &sidecar::log(&house)).await;
     let target = sidecar::exec(&house, "/bin/busybox cat");
     let mut cat = Exec::over(open(&alice, hasty.address, &target, Exec::V5).await);
 
@@ -112,5 +113,7 @@ async fn ten_minutes(rig: Rig) {
         assert_eq!(socket.event().await["type"], expected);
         cat.write(expected).await;
         assert_eq!(cat.read_until(|cat| cat.output[0].ends_with(expected)).await, None);
+        sidecar::say(&house, expected);
+        assert_eq!(log.line().await, expected);
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn configure(rig: &Rig, namespace: &Namespace, secret: &str, config: 
 
 /// Waits until lamplighter answers at `url`. Before kube-proxy knows a Service, its address leads anywhere, and a
 /// connection that was made then stays there.
-async fn wait_for(url: &str) {
+pub(crate) async fn wait_for(url: &str) {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
     let client = client.timeout(Duration::from_secs(1)).build().unwrap();
     wait::until_async("the Service leads to the pod", async || match client.get(url).send().await {

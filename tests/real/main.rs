@@ -22,6 +22,7 @@ mod mint;
 mod operations;
 mod plain_nginx;
 mod process;
+mod provider;
 mod rig;
 mod sidecar;
 mod sign_out;

@@ -1,6 +1,5 @@
 //! nginx without Kubernetes around it, with the very file that the documentation shows.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use http::Method;
@@ -34,7 +33,7 @@ struct Nginx {
 
 impl Nginx {
     async fn start(rig: &Rig, purpose: &str) -> Self {
-        let port = free_port(rig);
+        let port = rig.free_port();
         let house = House::build_at(rig, purpose, Plan { is_public: false, ..Plan::usual(rig) }, port).await;
         let site = EXAMPLE
             .replace("127.0.0.1:8080", &house.lamplighter.public.to_string())
@@ -69,11 +68,6 @@ impl Nginx {
         assert_eq!(page.status(), 200, "{}", page.body);
         visitor
     }
-}
-
-/// The site's address has to be known before nginx listens there.
-fn free_port(rig: &Rig) -> u16 {
-    TcpListener::bind((rig.node_address, 0)).unwrap().local_addr().unwrap().port()
 }
 
 async fn sign_in(rig: Rig) {

@@ -1,6 +1,6 @@
 //! Where the rig's parts are: `tests/rig/rig up` writes it down.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -74,6 +74,12 @@ impl Rig {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", network.display())).arg(program);
         command
+    }
+
+    /// A port of the node's address at which nobody listens, for somebody who has to be told one.
+    pub(crate) fn free_port(&self) -> u16 {
+        let listener = TcpListener::bind((self.node_address, 0)).expect("the node has an address");
+        listener.local_addr().expect("a listener has an address").port()
     }
 
     /// The port at which the ingress controller speaks TLS.

@@ -70,6 +70,17 @@ pub(crate) fn exec(house: &House, script: &str) -> String {
     own(house, &format!("pods/talker/exec?{}", query.finish()))
 }
 
+/// The pod's log, as it grows.
+pub(crate) fn log(house: &House) -> String {
+    own(house, "pods/talker/log?follow=true")
+}
+
+/// Makes the pod write a line to its log.
+pub(crate) fn say(house: &House, line: &str) {
+    let script = format!("echo {line} >/proc/1/fd/1");
+    house.namespace.kubectl(&["exec", "talker", "--", "/bin/busybox", "sh", "-c", &script]);
+}
+
 /// Watches ConfigMaps that are not there yet.
 pub(crate) fn watch(house: &House) -> String {
     own(house, "configmaps?watch=1&fieldSelector=metadata.name%3Dnews")
@@ -199,19 +210,14 @@ async fn roles(rig: Rig) {
 async fn logs(rig: Rig) {
     let house = build(&rig, "logs").await;
     let mut victor = signed_in(&house, "victor").await;
-    let say = |what: &str| {
-        let script = format!("echo {what} >/proc/1/fd/1");
-        house.namespace.kubectl(&["exec", "talker", "--", "/bin/busybox", "sh", "-c", &script]);
-    };
-    say("first");
-    let log = own(&house, "pods/talker/log?follow=true");
-    let mut streamed = Streamed::open(&mut victor, &log).await;
+    say(&house, "first");
+    let mut streamed = Streamed::open(&mut victor, &log(&house)).await;
     // As Headlamp asks for it.
-    let mut socket = open(&victor, house.lamplighter.public, &log, "base64.binary.k8s.io").await;
+    let mut socket = open(&victor, house.lamplighter.public, &log(&house), "base64.binary.k8s.io").await;
     let mut heard = String::new();
     for line in ["first", "second", "third"] {
         if line != "first" {
-            say(line);
+            say(&house, line);
         }
         assert_eq!(streamed.line().await, line);
         while !heard.ends_with(&format!("{line}\n")) {

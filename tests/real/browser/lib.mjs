@@ -63,3 +63,35 @@ export function ask(page, method, path, body) {
     return { status: answer.status, reload: answer.headers.get('x-reload'), text: await answer.text() };
   }, [method, path, body]);
 }
+
+/** Writes a line where the stand-in for Headlamp shows what was seen. */
+export function said(page, line) {
+  return page.evaluate((line) => document.getElementById('seen').append(`${line}\n`), line);
+}
+
+/** A WebSocket that the page's own script opens. What it hears is written on the page. */
+export async function listen(page, name, path, ...protocols) {
+  await page.evaluate(([name, path, protocols]) => new Promise((resolve, reject) => {
+    const socket = new WebSocket(path, protocols);
+    const seen = (line) => document.getElementById('seen').append(`${name}: ${line}\n`);
+    const heard = { text: '', code: undefined, socket };
+    (window.heard ??= {})[name] = heard;
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = resolve;
+    socket.onerror = () => reject(new Error(`${name}: no WebSocket`));
+    socket.onmessage = ({ data }) => {
+      const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
+      heard.text += text;
+      seen(text.trim().slice(0, 110));
+    };
+    socket.onclose = ({ code, reason }) => {
+      heard.code = code;
+      seen(`closed with ${code} ${reason}`);
+    };
+  }), [name, path, protocols]);
+  return {
+    says: (text) => page.evaluate(([name, text]) => heard[name].socket.send(new TextEncoder().encode(text)), [name, text]),
+    hears: (pattern) => page.waitForFunction(([name, source]) => new RegExp(source).test(heard[name].text), [name, pattern.source]),
+    closes: async () => (await page.waitForFunction((name) => heard[name].code, name)).jsonValue(),
+  };
+}
