@@ -13,10 +13,9 @@ use crate::{Parts, left_out};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     // No part of the rig: nobody has to have one.
-    let headlamp = "browser::headlamp_itself_asks_for_no_token_and_goes_with_the_session";
-    let headlamp = match rig::headlamp() {
-        Ok(address) => parts.test(headlamp, move |rig| headlamp_itself(rig, address)),
-        Err(_) => left_out(headlamp),
+    let headlamp = |name: &str, is_asked: bool| match rig::headlamp() {
+        Ok(address) => parts.test(name, move |rig| headlamp_itself(rig, address, is_asked)),
+        Err(_) => left_out(name),
     };
     vec![
         parts.test("browser::a_viewer_signs_in_looks_and_changes_nothing", sign_in),
@@ -24,7 +23,11 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("browser::what_failed_is_named_on_a_page", failures),
         parts.test("browser::signing_out_ends_every_tab", sign_out),
         parts.test("browser::a_sidecar_carries_watches_and_commands_until_the_person_signs_out", sidecar),
-        headlamp,
+        headlamp("browser::headlamp_itself_asks_for_no_token_and_goes_with_the_session", true),
+        headlamp(
+            "browser::headlamp_itself_behind_a_sidecar_asks_for_no_token_and_goes_with_the_session",
+            false,
+        ),
     ]
 }
 
@@ -81,7 +84,14 @@ async fn sidecar(rig: Rig) {
     play_in(&house, "sidecar.mjs");
 }
 
-async fn headlamp_itself(rig: Rig, address: SocketAddr) {
-    let house = House::build(&rig, "headlamp", Plan { ui: Some(address), ..Plan::usual(&rig) }).await;
-    play_in(&house, "headlamp.mjs");
+/// The same walk, whether an ingress asks or lamplighter is in front.
+async fn headlamp_itself(rig: Rig, address: SocketAddr, is_asked: bool) {
+    let usual = Plan::usual(&rig);
+    let (shape, plan) = if is_asked {
+        ("headlamp", Plan { ui: Some(address), ..usual })
+    } else {
+        ("headlamp-sidecar", Plan { upstream: Some(format!("http://{address}")), ..usual })
+    };
+    let house = House::build(&rig, "headlamp", plan).await;
+    play(&rig, "headlamp.mjs", &house.site, &[("namespace", &house.namespace.name), ("shape", shape)]);
 }

@@ -13,7 +13,7 @@ async function isSignedOut(page, name) {
   await page.waitForSelector('h1:text-is("You are signed out")');
   await page.reload();
   assert.equal(await page.textContent('h1'), 'You are signed out');
-  await shoot(page, `headlamp-signed-out-${name}`);
+  await shoot(page, `${told.shape}-signed-out-${name}`);
   await page.click('text=Sign in again');
   await row(page, 'precious');
   assert.equal(page.url(), link);
@@ -43,13 +43,13 @@ await inBrowser(async (context) => {
   assert.equal((await ask(page, 'POST', `/clusters/main/api/v1/namespaces/${told.namespace}/configmaps`, fresh)).status, 201);
   await row(page, 'fresh');
   assert.equal(JSON.parse((await news).payload).type, 'ADDED');
-  await shoot(page, 'headlamp-link');
+  await shoot(page, `${told.shape}-link`);
 
   await page.goto(told.site);
   await page.waitForSelector('h2:text-is("Overview")');
   await page.click('[aria-label="Account of current user"]');
   await page.hover('text=Log out: alice');
-  await shoot(page, 'headlamp-overview');
+  await shoot(page, `${told.shape}-overview`);
 
   // The session ends, the provider's does not: signed in anew without a word.
   await page.goto(link);
@@ -62,6 +62,8 @@ await inBrowser(async (context) => {
 
   // Where Headlamp would ask for a token, with a session and without: its running page may end there.
   for (const isSignedIn of [true, false]) {
+    // A page that still runs would load itself anew, in place of what is opened here.
+    await page.goto('about:blank');
     if (!isSignedIn) await context.clearCookies({ name: '__Host-lamplighter' });
     await page.goto(`${told.site}/c/main/token`);
     await page.waitForSelector('h2:text-is("Overview")');
