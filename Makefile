@@ -51,6 +51,8 @@ rig-down: ## stop them, and leave nothing behind
 
 IMAGE_TARGET := $(shell uname -m)-unknown-linux-gnu
 IMAGE_PROFILE ?= release
+# cargo's folder for the profile `dev` has another name.
+IMAGE_FOLDER := target/$(IMAGE_TARGET)/$(IMAGE_PROFILE:dev=debug)
 IMAGE_FILE := target/lamplighter-image.tar
 
 .PHONY: image
@@ -62,7 +64,7 @@ image: ## an OCI image of a static binary, as target/lamplighter-image.tar: no d
 	  --label org.opencontainers.image.licenses=Apache-2.0 \
 	  --label "org.opencontainers.image.version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" \
 	  localhost/lamplighter:dev '["/bin/lamplighter"]' \
-	  target/$(IMAGE_TARGET)/$(IMAGE_PROFILE)/lamplighter=/bin/lamplighter \
+	  $(IMAGE_FOLDER)/lamplighter=/bin/lamplighter \
 	  /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt >$(IMAGE_FILE)
 	@ls -l $(IMAGE_FILE)
 
