@@ -18,6 +18,7 @@ mod idle;
 mod in_cluster;
 mod ingress_answers;
 mod ingress_nginx;
+mod kubectl;
 mod mint;
 mod operations;
 mod plain_nginx;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         in_cluster::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
+        kubectl::tests(&parts),
         fallback::tests(&parts),
         browser::tests(&parts),
         demo::tests(&parts),

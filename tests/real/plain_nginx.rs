@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::Parts;
 use crate::house::{House, Plan};
 use crate::ingress_nginx::claims;
-use crate::process::Process;
+use crate::process::{Folder, Process};
 use crate::rig::Rig;
 use crate::upstream::arrived;
 use crate::visitor::{Ask, Visitor};
@@ -43,13 +43,7 @@ impl Nginx {
             .replace("headlamp.example.com", &house.host)
             .replace("/etc/nginx/tls/headlamp.crt", &rig.tls_cert.display().to_string())
             .replace("/etc/nginx/tls/headlamp.key", &rig.tls_key.display().to_string());
-        house.folder.write("headlamp.conf", &site);
-        let config =
-            include_str!("manifests/nginx.conf").replace("FOLDER", &house.folder.0.display().to_string());
-        let config = house.folder.write("nginx.conf", &config);
-        let mut command = Command::new(&rig.nginx);
-        command.arg("-c").arg(config).arg("-p").arg(&house.folder.0).args(["-e", "stderr"]);
-        let nginx = Self { _process: Process::start(&mut command, house.folder.0.join("nginx.log")), house };
+        let nginx = Self { _process: nginx(rig, &house.folder, &site), house };
         nginx.wait();
         nginx
     }
@@ -68,6 +62,16 @@ impl Nginx {
         assert_eq!(page.status(), 200, "{}", page.body);
         visitor
     }
+}
+
+/// nginx with the servers of `site`. Ends when it is dropped.
+pub(crate) fn nginx(rig: &Rig, folder: &Folder, site: &str) -> Process {
+    folder.write("headlamp.conf", site);
+    let config = include_str!("manifests/nginx.conf").replace("FOLDER", &folder.0.display().to_string());
+    let config = folder.write("nginx.conf", &config);
+    let mut command = Command::new(&rig.nginx);
+    command.arg("-c").arg(config).arg("-p").arg(&folder.0).args(["-e", "stderr"]);
+    Process::start(&mut command, folder.0.join("nginx.log"))
 }
 
 async fn sign_in(rig: Rig) {
