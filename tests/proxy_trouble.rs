@@ -153,6 +153,29 @@ async fn the_first_bytes_of_an_answer_do_not_wait_for_the_others() {
 }
 
 #[tokio::test]
+async fn an_answer_does_not_outlive_its_session() {
+    let mut house = House::new().await;
+    for signs_out in [true, false] {
+        let go = Arc::new(Notify::new());
+        let first = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+        house.upstream.say(Say::Halting(first.into(), Arc::clone(&go), "4\r\nlast\r\n0\r\n\r\n".into()));
+        let mut wire = house.wire().await;
+        wire.ask(&format!("GET {PODS}?watch=true"), "", "").await;
+        wire.read_head().await;
+        assert_eq!(wire.read(10).await, b"5\r\nfirst\r\n");
+        if signs_out {
+            let page = house.browser.request(&Method::POST, "/clusters/main/set-token", SCRIPT).await;
+            assert_eq!(page.status, 200);
+            house.browser = house.app.signed_in("ada").await;
+        } else {
+            house.app.advance(common::SESSION_SECONDS + 1);
+        }
+        go.notify_one();
+        assert_eq!(wire.rest().await, b"", "signed out: {signs_out}");
+    }
+}
+
+#[tokio::test]
 async fn five_megabytes_pass_both_ways() {
     let house = House::new().await;
     let much = vec![b'x'; 5 << 20];

@@ -13,6 +13,7 @@ mod connection;
 mod fallback;
 mod framing;
 mod gateway;
+mod lent;
 mod login;
 mod logout;
 pub mod pages;

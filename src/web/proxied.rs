@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::connection::bare;
+use super::lent::Lent;
 use super::pages::Failure;
 use super::problem::Problem;
 use super::request_id::RequestId;
@@ -173,7 +174,9 @@ impl Passage<'_> {
                 })
             })
         } else {
-            self.upstream.forwarder.forward(request).await.map(|response| response.map(Body::new))
+            let answered = self.upstream.forwarder.forward(request).await;
+            let lent = |body| Body::new(Lent::new(body, self.gateway, session));
+            answered.map(|response| response.map(lent))
         };
         match result {
             Ok(mut response) => {

@@ -81,7 +81,7 @@ pub(crate) fn say(house: &House, line: &str) {
     house.namespace.kubectl(&["exec", "talker", "--", "/bin/busybox", "sh", "-c", &script]);
 }
 
-/// Watches ConfigMaps that are not there yet.
+/// Watches for a ConfigMap that is not there yet.
 pub(crate) fn watch(house: &House) -> String {
     own(house, "configmaps?watch=1&fieldSelector=metadata.name%3Dnews")
 }
@@ -239,6 +239,7 @@ async fn sign_out(rig: Rig) {
         let target = exec(&house, "/bin/busybox cat");
         let mut cat = Exec::over(open(&alice, house.lamplighter.public, &target, Exec::V5).await);
         let mut watching = open(&alice, house.lamplighter.public, &watch(&house), "").await;
+        let mut following = Streamed::open(&mut alice, &log(&house)).await;
         cat.write("here").await;
         assert_eq!(cat.read_until(|cat| cat.output[0] == "here").await, None);
         assert!(runs());
@@ -252,5 +253,11 @@ async fn sign_out(rig: Rig) {
         assert_eq!(cat.read_until(|_| false).await, Some(Message::Close(1008)));
         assert_eq!(watching.hear().await, Message::Close(1008));
         wait::until("the command has ended", || (!runs()).then_some(()));
+        let unheard = format!("nothing for her, {by_itself}");
+        say(&house, &unheard);
+        while let Ok(heard) = following.response.chunk().await {
+            let heard = heard.expect("the log breaks off and does not end");
+            assert!(!String::from_utf8_lossy(&heard).contains(&unheard), "the log goes on");
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
-    /// The head, and as much of the body as came until the connection ended.
+    /// The body.
     pub(crate) text: String,
 }
 
@@ -57,16 +57,12 @@ impl Socket {
         let head = socket.head().await;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         if status != 101 {
-            socket.stream.shutdown().await.expect("a connection can be ended");
-            while socket.more().await {}
-            let text = head + &String::from_utf8_lossy(&socket.ahead);
-            return Err(Refusal { status, text });
+            let len = value(&head, "content-length").parse().expect("a refusal says how long it is");
+            let body = socket.exactly(len).await.expect("a whole refusal");
+            return Err(Refusal { status, text: String::from_utf8_lossy(&body).into_owned() });
         }
-        let accepted = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_ascii_lowercase();
-        assert!(head.to_ascii_lowercase().contains(&accepted), "{head}");
-        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-        let chosen = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"));
-        socket.protocol = chosen.map(|(_, value)| value.to_owned()).unwrap_or_default();
+        assert_eq!(value(&head, "sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "{head}");
+        value(&head, "sec-websocket-protocol").clone_into(&mut socket.protocol);
         Ok(socket)
     }
 
@@ -145,6 +141,12 @@ impl Socket {
         let read = tokio::time::timeout(wait::BOUND, reading).await.expect("bytes in time");
         matches!(read, Ok(1..))
     }
+}
+
+/// The value of a header; empty where it is not there.
+fn value<'h>(head: &'h str, name: &str) -> &'h str {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
 }
 
 /// A command that runs in a container.
