@@ -197,6 +197,18 @@ async fn connections_to_the_upstream_are_used_again() {
     assert!(house.upstream.arrived().iter().all(|arrived| arrived.connection == 1));
 }
 
+/// Kubernetes' own proxies close it behind the refusal, which does not say so: the next request would be lost.
+#[tokio::test]
+async fn a_connection_on_which_a_websocket_was_refused_is_not_used_again() {
+    let house = House::new().await;
+    house.upstream.say_bytes("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!");
+    let mut wire = house.wire().await;
+    assert_eq!(wire.upgrade(PODS, "").await.text(), "no!");
+    assert_eq!(house.wire().await.get(PODS).await.text(), "ok");
+    let connections: Vec<_> = house.upstream.arrived().iter().map(|arrived| arrived.connection).collect();
+    assert_eq!(connections, [1, 2]);
+}
+
 #[tokio::test]
 async fn an_upstream_that_closes_after_each_answer_is_no_trouble() {
     let house = House::new().await;

@@ -12,6 +12,7 @@ use http::{Extensions, Request, Response, StatusCode, Uri};
 use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -92,8 +93,14 @@ impl Forwarder {
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         let asked = head.headers.clone();
-        let mut response = self.send(Request::from_parts(head, Upload::none())).await?;
+        let mut request = Request::from_parts(head, Upload::none());
+        let connection = capture_connection(&mut request);
+        let mut response = self.send(request).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // Kubernetes' own proxies close the connection behind an answer that does not say so.
+            if let Some(connection) = connection.connection_metadata().as_ref() {
+                connection.poison();
+            }
             scrub::for_client(response.headers_mut());
             return Ok(response.map(Either::Left));
         }
