@@ -20,4 +20,4 @@ pub use policy::{Challenge, Credential, Decision, Denial, Grant, Match, Policy, 
 pub use request::{Effect, Kind, Provenance, Request};
 pub use return_to::{InvalidReturnTo, ReturnTo, Site};
 pub use seal::{Context, KeyRing, OpenError};
-pub use session::{Presented, SealedState, Session, SessionId};
+pub use session::{IdHasher, Presented, SealedState, Session, SessionId};

@@ -1,6 +1,7 @@
 //! Being signed in, as the browser keeps it for us: sealed, without any token.
 
 use std::borrow::Cow;
+use std::hash::Hasher;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,33 @@ impl SessionId {
             "{:02x}{:02x}{:02x}{:02x}{:02x}{:02x}",
             bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]
         )
+    }
+}
+
+/// Hashes keys that begin with a [`SessionId`]: its bits are as good as any hash of them.
+///
+/// Nobody chooses them. An id is drawn here, and comes back in a sealed cookie only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks_exact(8) {
+            let mut word = [0; 8];
+            word.copy_from_slice(part);
+            self.write_u64(u64::from_ne_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = self.0.rotate_left(5) ^ word;
+    }
+
+    /// The length of an id, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -244,6 +272,9 @@ fn join_groups(groups: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::hash::{BuildHasher as _, BuildHasherDefault};
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -265,6 +296,20 @@ mod tests {
             expires_at: 2_000,
             bounces: Bounces::default(),
         }
+    }
+
+    #[test]
+    fn sessions_that_differ_anywhere_hash_apart() {
+        let hash = |id: [u8; 16], role: u64| {
+            BuildHasherDefault::<IdHasher>::default().hash_one((SessionId(id), role))
+        };
+        let changed = (0..16).map(|at| {
+            let mut id = [7; 16];
+            id[at] = 8;
+            hash(id, 1)
+        });
+        let all: HashSet<u64> = changed.chain([hash([7; 16], 1), hash([7; 16], 2)]).collect();
+        assert_eq!(all.len(), 18);
     }
 
     #[test]

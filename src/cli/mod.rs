@@ -94,8 +94,12 @@ pub fn main() -> ExitCode {
 /// Runs `work` on as many threads as there are cores, up to four: a check is over in microseconds.
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    match runtime {
+    let mut builder = match threads {
+        // A container's usual share of the machine: nobody there to hand work over to.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    match builder.worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => fail(&error),
     }

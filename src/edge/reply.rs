@@ -38,13 +38,8 @@ const IN_HEADER: &AsciiSet = &CONTROLS.add(b'%');
 ///
 /// An ingress takes away the client's own header where the answer has one in its place, and with several
 /// ingresses only then: so a header without a value is sent empty.
-#[derive(Debug)]
-pub struct Managed {
-    authorization: HeaderValue,
-    user: HeaderValue,
-    email: HeaderValue,
-    group: HeaderValue,
-}
+#[derive(Clone, Debug)]
+pub struct Managed(HeaderMap);
 
 /// What became of a request.
 #[derive(Debug)]
@@ -53,8 +48,6 @@ pub enum Outcome {
     Pass {
         /// Who is asking.
         managed: Managed,
-        /// The client's cookies, less ours.
-        cookie: HeaderValue,
     },
     /// A peer that is needed failed; the word says which.
     PeerFailed(&'static str),
@@ -67,28 +60,43 @@ pub enum Outcome {
 }
 
 impl Managed {
-    /// The headers for `session`, with `authorization` empty where the role has no token.
+    /// The headers for `session`, with `authorization` empty where the role has no token, and without cookies yet.
     pub fn new(session: &Session<'_>, authorization: Option<HeaderValue>) -> Self {
-        Self {
-            authorization: authorization.unwrap_or(HeaderValue::from_static("")),
-            user: header_text(&session.name),
-            email: header_text(&session.email),
-            group: header_text(&session.groups),
-        }
+        let empty = HeaderValue::from_static("");
+        let mut lines = HeaderMap::with_capacity(9);
+        lines.insert(AUTHORIZATION, authorization.unwrap_or_else(|| empty.clone()));
+        lines.insert(X_FORWARDED_USER, header_text(&session.name));
+        lines.insert(X_FORWARDED_EMAIL, header_text(&session.email));
+        lines.insert(X_FORWARDED_GROUP, header_text(&session.groups));
+        lines.insert(X_FORWARDED_ID_TOKEN, empty.clone());
+        lines.insert(COOKIE, empty);
+        lines.insert(CACHE_CONTROL, NO_STORE);
+        Self(lines)
+    }
+
+    /// Lines that were made before, by [`Self::lines`].
+    pub fn again(lines: HeaderMap) -> Self {
+        Self(lines)
+    }
+
+    /// The lines, to be used again for the same session and token.
+    pub fn lines(self) -> HeaderMap {
+        self.0
     }
 
     /// Bytes that are left for the `Cookie` line.
     pub fn room_for_cookie(&self) -> usize {
-        let used = [&self.authorization, &self.user, &self.email, &self.group].iter().map(|v| v.len()).sum();
+        let used = self.0.values().map(HeaderValue::len).sum();
         HEADER_BUDGET.saturating_sub(FIXED_LINES).saturating_sub(used)
     }
 
-    fn insert_into(self, headers: &mut HeaderMap) {
-        headers.insert(AUTHORIZATION, self.authorization);
-        headers.insert(X_FORWARDED_USER, self.user);
-        headers.insert(X_FORWARDED_EMAIL, self.email);
-        headers.insert(X_FORWARDED_GROUP, self.group);
-        headers.insert(X_FORWARDED_ID_TOKEN, HeaderValue::from_static(""));
+    /// With the client's cookies, less ours.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+        if !cookie.is_empty() {
+            self.0.insert(COOKIE, cookie);
+        }
+        self
     }
 }
 
@@ -127,7 +135,7 @@ fn header_text(text: &str) -> HeaderValue {
 /// pass is answered 401, whatever the reason: it is led to login, which decides anew and shows a page.
 pub fn auth_request(outcome: Outcome, request: &Request<'_>, site: &Site) -> Response<Bytes> {
     match outcome {
-        Outcome::Pass { managed, cookie } => pass(managed, cookie),
+        Outcome::Pass { managed } => pass(managed),
         Outcome::SignIn(reason) => sign_in(reason, request, site),
         Outcome::SignedOut(set_cookie) => {
             let mut response = sign_in("signed-out", &Request { target: "/", ..*request }, site);
@@ -151,13 +159,9 @@ pub fn untrusted_peer() -> Response<Bytes> {
     refusal(StatusCode::FORBIDDEN, "untrusted-peer", Kind::Script)
 }
 
-fn pass(managed: Managed, cookie: HeaderValue) -> Response<Bytes> {
-    let mut headers = HeaderMap::with_capacity(9);
-    managed.insert_into(&mut headers);
-    headers.insert(COOKIE, cookie);
-    headers.insert(CACHE_CONTROL, NO_STORE);
+fn pass(managed: Managed) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
-    *response.headers_mut() = headers;
+    *response.headers_mut() = managed.0;
     response
 }
 
@@ -256,7 +260,8 @@ mod tests {
 
     fn pass() -> Response<Bytes> {
         let managed = Managed::new(&session(), Some(HeaderValue::from_static("Bearer t")));
-        answer(Outcome::Pass { managed, cookie: HeaderValue::from_static("a=b") }, Kind::Script)
+        let managed = managed.with_cookie(HeaderValue::from_static("a=b"));
+        answer(Outcome::Pass { managed }, Kind::Script)
     }
 
     fn transcript(response: &Response<Bytes>) -> String {
@@ -339,7 +344,7 @@ mod tests {
         let long = Session { name: "ö".repeat(127).into(), groups: "g".repeat(512).into(), ..session() };
         let managed = Managed::new(&long, Some(token));
         let cookie = HeaderValue::try_from("c".repeat(managed.room_for_cookie())).unwrap();
-        let response = answer(Outcome::Pass { managed, cookie }, Kind::Script);
+        let response = answer(Outcome::Pass { managed: managed.with_cookie(cookie) }, Kind::Script);
         let size: usize = response.headers().iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
         assert!(size < 4_000, "{size}");
         let far = Request { target: &format!("/{}", "%".repeat(2_000)), ..request(Kind::Navigation) };

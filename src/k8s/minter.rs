@@ -1,11 +1,12 @@
 //! A token for a grant: the only place that asks the API server for one.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -42,6 +43,9 @@ pub struct Minted {
     pub good_until: Timestamp,
     /// When a new one should be asked for: 80 % of its life.
     pub renew_at: Timestamp,
+    /// The header lines that a check answers with while this token lives: a token is one session's, and a session
+    /// one person's. Made by the first check.
+    pub lines: Arc<OnceLock<HeaderMap>>,
 }
 
 /// Why there is no token: each variant is something that an operator can do.
@@ -156,6 +160,7 @@ impl Minted {
             expires_at,
             good_until: expires_at.checked_sub(LEAST_LIFE).ok()?,
             renew_at: now.checked_add(life * 4 / 5).ok()?,
+            lines: Arc::default(),
         })
     }
 }

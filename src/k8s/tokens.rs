@@ -1,13 +1,14 @@
 //! Minted tokens: one per session and role, asked for once, renewed ahead.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{MintError, Minted, Minter};
-use crate::auth::{Credential, Grant, SessionId};
+use crate::auth::{Credential, Grant, IdHasher, SessionId};
 
 /// How long a failure answers for the next attempt: a UI in trouble polls several times a second.
 const FAILURE_LIFE: SignedDuration = SignedDuration::from_secs(2);
@@ -22,7 +23,7 @@ type Key = (SessionId, u64);
 #[derive(Debug)]
 pub struct Tokens {
     minter: Minter,
-    live: papaya::HashMap<Key, Minted>,
+    live: papaya::HashMap<Key, Minted, BuildHasherDefault<IdHasher>>,
     flights: Mutex<HashMap<Key, Arc<Flight>>>,
     clock: crate::clock::Clock,
 }
@@ -33,11 +34,11 @@ struct Flight(tokio::sync::Mutex<Option<(Timestamp, MintError)>>);
 
 /// What is at hand for a grant.
 #[derive(Debug)]
-pub enum AtHand {
+pub enum AtHand<T = HeaderValue> {
     /// The role has no token.
     NotNeeded,
-    /// One that is good to use.
-    Token(HeaderValue),
+    /// One that is good to use, or what was made of it.
+    Token(T),
     /// None; it has to be minted.
     Missing,
 }
@@ -45,11 +46,21 @@ pub enum AtHand {
 impl Tokens {
     /// Keeps what `minter` mints.
     pub fn new(minter: Minter, clock: crate::clock::Clock) -> Arc<Self> {
-        Arc::new(Self { minter, live: papaya::HashMap::new(), flights: Mutex::default(), clock })
+        Arc::new(Self { minter, live: papaya::HashMap::default(), flights: Mutex::default(), clock })
     }
 
     /// What is at hand, without waiting and without allocating; a token that grows old is renewed meanwhile.
     pub fn at_hand(self: &Arc<Self>, grant: &Grant<'_>, now: Timestamp) -> AtHand {
+        self.at_hand_as(grant, now, |minted| minted.authorization.clone())
+    }
+
+    /// The same, where what is at hand is wanted in another shape.
+    pub fn at_hand_as<T>(
+        self: &Arc<Self>,
+        grant: &Grant<'_>,
+        now: Timestamp,
+        shape: impl FnOnce(&Minted) -> T,
+    ) -> AtHand<T> {
         if matches!(grant.role().credential, Credential::None) {
             return AtHand::NotNeeded;
         }
@@ -61,7 +72,7 @@ impl Tokens {
         if now >= minted.renew_at {
             self.renew(grant);
         }
-        AtHand::Token(minted.authorization.clone())
+        AtHand::Token(shape(minted))
     }
 
     /// A token for `grant`: the one at hand, or a new one. Whoever comes meanwhile waits for the same.

@@ -1,15 +1,17 @@
 //! A store in this process: right for one replica.
 
+use std::hash::BuildHasherDefault;
+
 use jiff::Timestamp;
 
-use crate::auth::SessionId;
+use crate::auth::{IdHasher, SessionId};
 
 /// Which sessions were ended before their time, and which login attempts were used.
 ///
 /// Both are remembered only as long as the cookie that they are about could still be shown.
 #[derive(Debug, Default)]
 pub struct Memory {
-    ended: papaya::HashMap<SessionId, i64>,
+    ended: papaya::HashMap<SessionId, i64, BuildHasherDefault<IdHasher>>,
     used: papaya::HashMap<[u8; 32], i64>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, Response};
 use jiff::Timestamp;
 
 use super::Gateway;
@@ -11,7 +11,7 @@ use super::request_id::RequestId;
 use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Grant, Kind, Request};
 use crate::edge::{Dialect, Managed, Outcome, original, reply};
-use crate::k8s::AtHand;
+use crate::k8s::{AtHand, Minted};
 
 /// How far a check got without waiting for anybody.
 #[derive(Debug)]
@@ -44,11 +44,13 @@ pub fn first_step<'b>(
     match gateway.decide(headers, request, buffer, now) {
         // Login knows where to go instead.
         Decision::Allow(_) if asks_for_token(gateway, request) => Step::Done(Outcome::SignIn("token-prompt")),
-        Decision::Allow(grant) => match gateway.tokens.at_hand(&grant, now) {
-            AtHand::NotNeeded => Step::Done(pass(gateway, headers, &grant, None)),
-            AtHand::Token(token) => Step::Done(pass(gateway, headers, &grant, Some(token))),
-            AtHand::Missing => Step::Mint(grant),
-        },
+        Decision::Allow(grant) => {
+            match gateway.tokens.at_hand_as(&grant, now, |minted| again(minted, &grant)) {
+                AtHand::NotNeeded => Step::Done(pass(gateway, headers, Managed::new(grant.session(), None))),
+                AtHand::Token(managed) => Step::Done(pass(gateway, headers, managed)),
+                AtHand::Missing => Step::Mint(grant),
+            }
+        }
         Decision::Challenge(challenge) => Step::Done(Outcome::SignIn(challenge.reason())),
         Decision::Deny(denial) => Step::Done(Outcome::Refused(denial.reason())),
         Decision::SignOut(session) => {
@@ -97,18 +99,23 @@ pub(super) async fn answer_in_time(
     let outcome = match first_step(gateway, headers, &request, &mut buffer, now) {
         Step::Done(outcome) => outcome,
         Step::Mint(grant) => match gateway.tokens.obtain(&grant, now).await {
-            Ok(token) => pass(gateway, headers, &grant, token),
+            Ok(token) => pass(gateway, headers, Managed::new(grant.session(), token)),
             Err(error) => Outcome::PeerFailed(error.reason()),
         },
     };
     answer(gateway, outcome, &request, headers)
 }
 
-fn pass(gateway: &Gateway, headers: &HeaderMap, grant: &Grant<'_>, token: Option<HeaderValue>) -> Outcome {
-    let managed = Managed::new(grant.session(), token);
+/// The answer's lines, made once for each token.
+fn again(minted: &Minted, grant: &Grant<'_>) -> Managed {
+    let make = || Managed::new(grant.session(), Some(minted.authorization.clone())).lines();
+    Managed::again(minted.lines.get_or_init(make).clone())
+}
+
+fn pass(gateway: &Gateway, headers: &HeaderMap, managed: Managed) -> Outcome {
     let names = gateway.sessions.names();
     let cookie = names.for_upstream(headers, gateway.ui.traits(), managed.room_for_cookie());
-    Outcome::Pass { managed, cookie }
+    Outcome::Pass { managed: managed.with_cookie(cookie) }
 }
 
 fn answer(
