@@ -124,7 +124,7 @@ impl Forwarder {
         match (self.send_once(request).await, again) {
             (Err(Failure::Stale(error)), Some(again)) => {
                 tracing::debug!(%error, "the upstream had closed a connection that was kept: asking once more");
-                self.send_once(again).await.map_err(Failure::into)
+                Box::pin(self.send_once(again)).await.map_err(Failure::into)
             }
             (answer, _) => answer.map_err(Failure::into),
         }

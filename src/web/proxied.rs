@@ -1,6 +1,7 @@
 //! Proxy mode: everything that is not ours goes through the same decision, and then to the upstream.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session, Site};
 use crate::edge::ui::Treatment;
 use crate::edge::websocket::is_websocket;
 use crate::edge::{cookies, original, reply, scrub};
+use crate::k8s::AtHand;
 use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload, repeat};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -73,35 +75,47 @@ pub(super) async fn carry(
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response {
+    let (passage, admitted) = open((gateway, upstream), door, &request, peer);
+    match admitted {
+        ControlFlow::Continue(grant) => passage.allow(grant, request.map(Upload::of)).await,
+        ControlFlow::Break(response) => response,
+    }
+}
+
+/// Opens and decides: a grant, or the answer to who has none.
+///
+/// What it needs on the way, a cookie's room above all, is not carried about while the upstream works.
+fn open<'a>(
+    (gateway, upstream): (&'a Arc<Gateway>, &'a Upstream),
+    door: Door<'a>,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+) -> (Passage<'a>, ControlFlow<Response, Grant<'static>>) {
     let now = gateway.clock.now();
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     // A proxy in front may leave the port out of `Host`. In front of a fallback there is none.
     let is_site = door.fallback.is_none() && door.site.has_host(host);
     let host = if is_site { door.site.authority() } else { host };
     let ui = gateway.ui.traits();
     let method = request.method().as_str();
-    let described = original::describe(request.headers(), method, (host, &target), door.site, ui);
+    let described = original::describe(request.headers(), method, (host, target), door.site, ui);
     // What would be refused in forward auth is taken away here.
     let described = crate::auth::Request { has_foreign_credentials: false, ..described };
     let mut buffer = [0; MAX_SESSION];
     let decision = gateway.decide_with(door.sessions, request.headers(), &described, (&mut buffer, now));
-    let passage = Passage {
-        gateway,
-        upstream,
-        door,
-        peer,
-        id: RequestId::of(request.headers()),
-        kind: described.kind,
-        target: described.target.to_owned(),
-        now,
+    let id = RequestId::of(request.headers());
+    let kind = described.kind;
+    let passage = Passage { gateway, upstream, door, peer, id, kind, target: target.to_owned(), now };
+    let admitted = match decision {
+        Decision::Allow(grant) => ControlFlow::Continue(grant.into_owned()),
+        Decision::Challenge(challenge) => {
+            ControlFlow::Break(passage.ours(passage.challenge(challenge.reason())))
+        }
+        Decision::Deny(denial) => ControlFlow::Break(passage.ours(passage.deny(denial))),
+        Decision::SignOut(session) => ControlFlow::Break(passage.ours(passage.sign_out(session.as_ref()))),
     };
-    match decision {
-        Decision::Allow(grant) => passage.allow(grant.into_owned(), request.map(Upload::of)).await,
-        Decision::Challenge(challenge) => passage.ours(passage.challenge(challenge.reason())),
-        Decision::Deny(denial) => passage.ours(passage.deny(denial)),
-        Decision::SignOut(session) => passage.ours(passage.sign_out(session.as_ref())),
-    }
+    (passage, admitted)
 }
 
 impl Passage<'_> {
@@ -124,7 +138,13 @@ impl Passage<'_> {
 
     /// Forwards with a token. One that the upstream does not take any more is replaced, once.
     async fn lend(&self, grant: &Grant<'static>, request: Request<Upload>, treatment: Treatment) -> Response {
-        let token = match self.gateway.tokens.obtain(grant, self.now).await {
+        let token = match self.gateway.tokens.at_hand(grant, self.now) {
+            AtHand::Token(token) => Ok(Some(token)),
+            AtHand::NotNeeded => Ok(None),
+            // Boxed, as all that is rare here: the usual request makes no room for it.
+            AtHand::Missing => Box::pin(self.gateway.tokens.obtain(grant, self.now)).await,
+        };
+        let token = match token {
             Ok(Some(token)) => token,
             Ok(None) => return self.forward(grant, request, None).await,
             Err(error) => return self.ours(self.mint_failed(&error)),
@@ -136,13 +156,20 @@ impl Passage<'_> {
                 if response.status() == StatusCode::UNAUTHORIZED
                     && self.gateway.tokens.reject(grant, &token, self.now) =>
             {
-                match self.gateway.tokens.obtain(grant, self.now).await {
-                    Ok(Some(token)) => self.forward(grant, again, credential(&token, treatment)).await,
-                    Ok(None) | Err(_) => response,
-                }
+                Box::pin(self.lend_anew(grant, again, treatment)).await.unwrap_or(response)
             }
             _ => response,
         }
+    }
+
+    async fn lend_anew(
+        &self,
+        grant: &Grant<'static>,
+        request: Request<Upload>,
+        treatment: Treatment,
+    ) -> Option<Response> {
+        let token = self.gateway.tokens.obtain(grant, self.now).await.ok()??;
+        Some(self.forward(grant, request, credential(&token, treatment)).await)
     }
 
     /// An answer that is not the upstream's.
@@ -166,7 +193,7 @@ impl Passage<'_> {
             };
             let life =
                 Duration::from_secs(u64::try_from(session.expires_at - self.now.as_second()).unwrap_or(0));
-            let answered = self.upstream.forwarder.tunnel(request, (place, life), bare).await;
+            let answered = Box::pin(self.upstream.forwarder.tunnel(request, (place, life), bare)).await;
             answered.map(|response| {
                 response.map(|body| match body {
                     Either::Left(body) => Body::new(body),
