@@ -13,6 +13,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod files;
+pub(crate) mod house;
 pub(crate) mod id_tokens;
 pub(crate) mod logs;
 pub(crate) mod process;
