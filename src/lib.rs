@@ -9,6 +9,7 @@ pub mod demo;
 pub mod edge;
 pub mod k8s;
 pub mod keepalive;
+pub mod metrics;
 pub mod oidc;
 pub mod proxy;
 pub mod random;

@@ -48,12 +48,14 @@ fn question(gateway: &Gateway) -> HeaderMap {
     lines.into_iter().map(line).collect()
 }
 
-/// Opens, decides, finds the token: everything before the answer.
+/// Opens, decides, counts, finds the token: everything before the answer.
 fn check(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Option<HeaderValue> {
     let request = original::auth_request(headers, &gateway.site, gateway.ui.traits()).ok()?;
     let mut buffer = [0; MAX_SESSION];
     let now = gateway.clock.now();
     let Decision::Allow(grant) = gateway.decide(headers, &request, &mut buffer, now) else { return None };
+    gateway.metrics.auth_request.pass();
+    gateway.metrics.auth_request.stop("cross-site");
     match gateway.tokens.at_hand(&grant, now) {
         AtHand::Token(token) => Some(token),
         AtHand::NotNeeded | AtHand::Missing => None,

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the head never does, and whom it does not know.
-const NOT_IN_THE_HEAD: [&str; 15] = [
+const NOT_IN_THE_HEAD: [&str; 17] = [
     "::now()",
     "async fn",
     "axum",
@@ -19,11 +19,13 @@ const NOT_IN_THE_HEAD: [&str; 15] = [
     "crate::cli",
     "crate::config",
     "crate::k8s",
+    "crate::metrics",
     "crate::oidc",
     "crate::store",
     "crate::web",
     "hyper",
     "kube::",
+    "prometheus_client",
     "reqwest",
     "std::env",
     "tokio",

@@ -18,6 +18,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use lamplighter::web::{Limits, Serve};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -219,7 +220,7 @@ async fn fragile() -> (SocketAddr, watch::Sender<bool>) {
             Response::new(Full::new(Bytes::from_static(b"ok")))
         }
     };
-    tokio::spawn(Serve { listener, limits: Limits::default(), answer }.run(stopped));
+    tokio::spawn(Serve { listener, limits: Limits::default(), open: Gauge::default(), answer }.run(stopped));
     (address, stop)
 }
 

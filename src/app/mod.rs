@@ -25,6 +25,7 @@ pub use side_door::code_secret;
 use crate::auth::KeyRing;
 use crate::clock::Clock;
 use crate::k8s::{self, Minter, Tokens};
+use crate::metrics::{Metrics, Websockets};
 use crate::oidc::Provider;
 use crate::proxy::{Forwarder, Tunnels, UpstreamError};
 use crate::random;
@@ -58,9 +59,10 @@ impl Bound {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (listen, limits) = (settings.listen.clone(), settings.limits);
         let key_files = settings.key_files.clone();
-        let upstream = settings.upstream.as_ref().map(upstream).transpose()?;
-        let side_door = settings.fallback.clone();
+        let (proxied, side_door) = (settings.upstream.clone(), settings.fallback.clone());
         let gateway = Arc::new(gateway(settings, clock).await?);
+        let websockets = &gateway.metrics.websockets;
+        let upstream = proxied.as_ref().map(|proxied| upstream(proxied, websockets.clone())).transpose()?;
         let fallback = match &side_door {
             Some(side_door) => {
                 Some(loopback(side_door, &gateway, (&key_files, limits.header_timeout)).await?)
@@ -112,15 +114,20 @@ impl Bound {
         let (stop, stopped) = watch::channel(false);
         let (stop_admin, admin_stopped) = watch::channel(false);
         let (mut listeners, mut admin, mut chores) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
-        let answer = route(admin_router(readiness.clone()));
-        admin.spawn(Serve { listener: self.admin, limits, answer }.run(admin_stopped));
+        let metrics = Arc::clone(&self.gateway.metrics);
+        let answer = route(admin_router(readiness.clone(), Arc::clone(&metrics)));
+        let open = metrics.connections("admin");
+        admin.spawn(Serve { listener: self.admin, limits, open, answer }.run(admin_stopped));
         let public = Public::new(Arc::clone(&self.gateway), self.upstream.clone());
         let answer = move |request, peer| public.answer(request, peer);
-        listeners.spawn(Serve { listener: self.public, limits, answer }.run(stopped.clone()));
+        let open = metrics.connections("public");
+        listeners.spawn(Serve { listener: self.public, limits, open, answer }.run(stopped.clone()));
         let authz = Authz::new(Arc::clone(&self.gateway));
         let answer = move |request, peer| authz.answer(request, peer);
-        let without_bodies = Limits { dates: false, bodies: false, ..limits };
-        listeners.spawn(Serve { listener: self.authz, limits: without_bodies, answer }.run(stopped.clone()));
+        let (limits_there, open) =
+            (Limits { dates: false, bodies: false, ..limits }, metrics.connections("authz"));
+        listeners
+            .spawn(Serve { listener: self.authz, limits: limits_there, open, answer }.run(stopped.clone()));
         let mut tunnels: Vec<_> =
             self.upstream.iter().map(|upstream| Arc::clone(&upstream.tunnels)).collect();
         if let Some(Loopback { fallback, listeners: loopback }) = self.fallback {
@@ -130,7 +137,8 @@ impl Bound {
                 let answer = move |request, peer| -> Answering {
                     Box::pin(Arc::clone(&fallback).answer(request, peer))
                 };
-                listeners.spawn(Serve { listener, limits, answer }.run(stopped.clone()));
+                let open = metrics.connections("fallback");
+                listeners.spawn(Serve { listener, limits, open, answer }.run(stopped.clone()));
             }
         }
         chores.spawn(keep_house(Arc::clone(&self.gateway), self.key_files));
@@ -158,7 +166,11 @@ async fn until_done(tasks: &mut JoinSet<()>) {
 async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError> {
     let redirect_uri = settings.site.url("/lamplighter/callback");
     let keys = if settings.key_files.is_empty() { made_keys() } else { read_keys(&settings.key_files)? };
-    let minter = Minter::new(k8s::connect(&settings.kubernetes).await?);
+    let metrics = Arc::new(Metrics::default());
+    if settings.fallback.is_some() {
+        metrics.arm_fallback();
+    }
+    let minter = Minter::new(k8s::connect(&settings.kubernetes).await?, metrics.token_requests.clone());
     Ok(Gateway {
         sessions: Sessions::new(keys, &settings.site, &settings.oidc.client_id),
         provider: Provider::new(settings.oidc, redirect_uri)?,
@@ -170,14 +182,15 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
         ui: settings.ui,
         session_seconds: settings.session_seconds,
         trusted_proxies: settings.listen.trusted_proxies,
+        metrics,
         clock,
     })
 }
 
-fn upstream(proxied: &Proxied) -> Result<Upstream, UpstreamError> {
+fn upstream(proxied: &Proxied, websockets: Websockets) -> Result<Upstream, UpstreamError> {
     Ok(Upstream {
         forwarder: Forwarder::new(&proxied.upstream)?,
-        tunnels: Tunnels::new(proxied.tunnels),
+        tunnels: Tunnels::new(proxied.tunnels, websockets),
         base: proxied.base.clone(),
         clusters: proxied.clusters.clone(),
     })

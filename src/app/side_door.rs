@@ -47,7 +47,7 @@ pub(super) async fn loopback(
     let keys = KeyRing::new(&[random::bytes::<32>()]).expect("32 bytes are enough for a key");
     let fallback = Fallback {
         gateway: Arc::clone(gateway),
-        upstream: Arc::new(upstream(&side_door.upstream)?),
+        upstream: Arc::new(upstream(&side_door.upstream, gateway.metrics.websockets.clone())?),
         sessions: Sessions::for_fallback(keys, &tag),
         code_key: CodeKey::derive(&secret),
         role,

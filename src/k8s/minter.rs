@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::audit;
 use super::client::chain;
 use crate::auth::{Credential, Grant, ServiceAccountRef};
+use crate::metrics::TokenRequests;
 
 /// How long the API server may take: a UI gives up on its first request after five seconds.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -28,6 +29,7 @@ const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Clone)]
 pub struct Minter {
     client: Client,
+    requests: TokenRequests,
 }
 
 /// A token, ready to travel in an `Authorization` header. Cannot be printed.
@@ -97,9 +99,9 @@ struct TokenClaims {
 }
 
 impl Minter {
-    /// Asks through `client`.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// Asks through `client`, and tells `requests` what came of it.
+    pub fn new(client: Client, requests: TokenRequests) -> Self {
+        Self { client, requests }
     }
 
     /// Mints a token for `grant`, or nothing for a role that has none.
@@ -107,12 +109,24 @@ impl Minter {
         let Credential::ServiceAccount { account, ttl, audiences } = &grant.role().credential else {
             return Ok(None);
         };
-        let token = self.request(account, *ttl, audiences).await?;
-        let claims = check(&token, account, audiences)?;
-        let minted =
-            Minted::new(&token, &claims, now).ok_or_else(|| unusable(account, "it fits in no header"))?;
+        let minting = self.mint_for(account, (*ttl, audiences), now).await;
+        let result = minting.as_ref().map_or_else(MintError::reason, |_| "minted");
+        self.requests.answered(&grant.role().name, (&account.namespace, &account.name), result);
+        let (minted, claims) = minting?;
         audit::minted(grant, account, &claims.jti, minted.expires_at);
         Ok(Some(minted))
+    }
+
+    async fn mint_for(
+        &self,
+        account: &ServiceAccountRef,
+        (ttl, audiences): (Duration, &[String]),
+        now: Timestamp,
+    ) -> Result<(Minted, TokenClaims), MintError> {
+        let token = self.request(account, ttl, audiences).await?;
+        let claims = check(&token, account, audiences)?;
+        let minted = Minted::new(&token, &claims, now);
+        Ok((minted.ok_or_else(|| unusable(account, "it fits in no header"))?, claims))
     }
 
     async fn request(

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::frames;
 use super::relay::{Direction, poll_discard};
 use crate::auth::SessionId;
+use crate::metrics::{Counted, Websockets};
 
 /// Time for a close frame to be taken, and for the client to go.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Tunnels {
     open: Mutex<Open>,
     most: usize,
+    counts: Websockets,
 }
 
 #[derive(Debug, Default)]
@@ -53,12 +55,13 @@ pub struct Place {
     tunnels: Arc<Tunnels>,
     id: u64,
     closed: watch::Receiver<Option<Why>>,
+    _counted: Counted,
 }
 
 impl Tunnels {
-    /// Room for `most` at a time.
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), most })
+    /// Room for `most` at a time, told to `counts`.
+    pub fn new(most: usize, counts: Websockets) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), most, counts })
     }
 
     /// A place for a tunnel of `session`, which ends at `expires_at`, in seconds since the epoch; `None` when there
@@ -73,7 +76,8 @@ impl Tunnels {
         let id = open.next;
         open.next += 1;
         open.tunnels.insert(id, Tunnel { session, expires_at, close });
-        Some(Place { tunnels: Arc::clone(self), id, closed })
+        let counted = Counted::by(&self.counts.open);
+        Some(Place { tunnels: Arc::clone(self), id, closed, _counted: counted })
     }
 
     /// How many are open.
@@ -118,6 +122,13 @@ impl Drop for Place {
 }
 
 impl Why {
+    fn word(self) -> &'static str {
+        match self {
+            Self::SessionEnded => "session-ended",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
     /// RFC 6455 section 7.4.1.
     fn close_frame(self) -> Vec<u8> {
         match self {
@@ -167,6 +178,7 @@ impl Place {
             })
             .await
         };
+        self.tunnels.counts.closed(why.map_or("peer", Why::word));
         if let Some(why) = why {
             down.end_with(why.close_frame());
             // What the client still says is read to its end: a socket that is closed with bytes unread is reset, and
@@ -195,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_pass_both_ways_until_both_sides_are_done() {
-        let tunnels = Tunnels::new(1);
+        let tunnels = Tunnels::new(1, Websockets::default());
         let place = tunnels.admit(id(1), 0).unwrap();
         let ((mut browser, client), (upstream, mut ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
         let relaying = tokio::spawn(place.relay((client, b"a".to_vec()), (upstream, b"1".to_vec()), HOUR));
@@ -215,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_ends_takes_its_own_tunnels_along() {
-        let tunnels = Tunnels::new(2);
+        let tunnels = Tunnels::new(2, Websockets::default());
         let (mine, theirs) = (tunnels.admit(id(1), 0).unwrap(), tunnels.admit(id(2), 0).unwrap());
         let ((mut browser, client), (upstream, mut ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
         let relaying = tokio::spawn(mine.relay((client, Vec::new()), (upstream, Vec::new()), HOUR));
@@ -234,7 +246,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tunnel_does_not_outlive_its_session() {
-        let tunnels = Tunnels::new(1);
+        let tunnels = Tunnels::new(1, Websockets::default());
         let place = tunnels.admit(id(1), 0).unwrap();
         let ((mut browser, client), (upstream, _ui)) = (tokio::io::duplex(64), tokio::io::duplex(64));
         tokio::spawn(place.relay((client, Vec::new()), (upstream, Vec::new()), HOUR));
@@ -246,7 +258,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many_and_no_more() {
-        let tunnels = Tunnels::new(1);
+        let tunnels = Tunnels::new(1, Websockets::default());
         let place = tunnels.admit(id(1), 0).unwrap();
         assert!(tunnels.admit(id(1), 0).is_none());
         drop(place);

@@ -1,11 +1,15 @@
-//! The admin listener: for the kubelet.
+//! The admin listener: for the kubelet, and for Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+
+use crate::metrics::Metrics;
 
 /// Whether requests should be sent here. Clones say the same.
 #[derive(Clone, Debug, Default)]
@@ -28,10 +32,26 @@ impl Readiness {
 }
 
 /// `/livez`: the process answers. `/readyz`: its listeners are bound, its settings good, and it is not about to end.
+/// `/metrics`: what is counted.
 ///
-/// Neither asks a peer: when the provider or the API server is down, a restart mends nothing, and taking
+/// None asks a peer: when the provider or the API server is down, a restart mends nothing, and taking
 /// every replica out of service at once would end what still works.
-pub fn router(readiness: Readiness) -> Router {
+pub fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
     let ready = get(async move || readiness.answer());
-    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready)
+    let said = get(async move |headers: HeaderMap| exposition(&metrics, &headers));
+    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready).route("/metrics", said)
+}
+
+/// In the format that is asked for: Prometheus names OpenMetrics in `Accept` where it reads it.
+fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let (kind, said) = if accepted.any(|accept| accept.contains("application/openmetrics-text")) {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.open_metrics())
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", metrics.prometheus_text())
+    };
+    said.map_or_else(
+        |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        |said| ([(CONTENT_TYPE, kind)], said).into_response(),
+    )
 }

@@ -31,16 +31,28 @@ impl Authz {
     pub fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answering {
         if !self.0.trusts(peer.ip()) {
             tracing::warn!(%peer, "somebody who is not in listen.trustedProxies asked the authz listener");
-            return at_once(reply::untrusted_peer());
+            return at_once(self.0.counted(reply::untrusted_peer()));
         }
         let Some(dialect) = Dialect::at(request.uri().path()) else { return at_once(not_found()) };
         if let Some(response) = check::answer_at_once(&self.0, dialect, request.headers()) {
-            return at_once(response);
+            return at_once(self.0.counted(response));
         }
         let gateway = Arc::clone(&self.0);
         Either::Right(Box::pin(async move {
-            check::answer_in_time(&gateway, dialect, request.headers()).await.map(Full::new)
+            let response = check::answer_in_time(&gateway, dialect, request.headers()).await;
+            gateway.counted(response).map(Full::new)
         }))
+    }
+}
+
+impl Gateway {
+    /// `response` to an ingress, counted.
+    fn counted(&self, response: Response<Bytes>) -> Response<Bytes> {
+        match response.headers().get(reply::X_LAMPLIGHTER_REASON) {
+            None => self.metrics.auth_request.pass(),
+            Some(reason) => self.metrics.auth_request.stop(reason.to_str().unwrap_or("")),
+        }
+        response
     }
 }
 

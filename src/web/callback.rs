@@ -16,7 +16,8 @@ use crate::auth::login::{ATTEMPT_SECONDS, ExpectedIssuer};
 use crate::auth::{
     Callback, CodeExchange, Denial, Identity, LoginAttempt, ReturnTo, Role, Session, SessionId,
 };
-use crate::edge::reply::login_url;
+use crate::edge::reply::{X_LAMPLIGHTER_REASON, login_url};
+use crate::metrics::Via;
 use crate::oidc::ProviderError;
 use crate::random;
 
@@ -53,6 +54,8 @@ pub(super) async fn callback(
     let back = attempt.return_to(&gateway.site);
     let problem = Problem { back: &back, ..lost };
     let response = finish(&gateway, attempt, callback, &headers, &problem).await;
+    let reason = response.headers().get(X_LAMPLIGHTER_REASON);
+    gateway.metrics.login_ended(reason.map(|reason| reason.to_str().unwrap_or("")));
     answer::with_cookies(response, [gateway.sessions.end_attempt(&name)])
 }
 
@@ -129,6 +132,7 @@ fn admit(
     let now = gateway.clock.now();
     gateway.replace(headers, now);
     let session = begin_session(gateway, identity, role, now);
+    gateway.metrics.session_begun(Via::Provider);
     tracing::info!(
         target: "lamplighter::audit",
         event = "login",

@@ -26,6 +26,7 @@ use crate::auth::return_to::OWN_PREFIX;
 use crate::auth::session::{Bounces, Session};
 use crate::auth::{Kind, Presented, ReturnTo, Role, SessionId, Site};
 use crate::edge::{Ui, loopback, original};
+use crate::metrics::Via;
 use crate::random;
 
 /// Longest form that is read, in bytes.
@@ -216,12 +217,14 @@ impl Fallback {
         let now = self.gateway.clock.now();
         let mut buffer = [0; crate::auth::seal::MAX_SESSION];
         if let Presented::Session(session) = self.sessions.open(request.headers(), &mut buffer, now) {
-            self.gateway.end(&session);
+            self.gateway.end_via(&session, Via::Fallback);
         }
         answer::redirect(&site.url("/"), [self.sessions.signed_out(now)])
     }
 
     fn admitted(&self, session: &Session<'_>, id: &RequestId) {
+        self.gateway.metrics.code_tried("accepted");
+        self.gateway.metrics.session_begun(Via::Fallback);
         tracing::warn!(
             target: "lamplighter::audit",
             event = "login",
@@ -234,6 +237,7 @@ impl Fallback {
     }
 
     fn refused(&self, reason: &'static str, id: &RequestId) {
+        self.gateway.metrics.code_tried(reason);
         tracing::warn!(
             target: "lamplighter::audit",
             event = "deny",

@@ -13,6 +13,7 @@ use crate::auth::{Decision, Policy, Presented, Request, Session, Site};
 use crate::clock::Clock;
 use crate::edge::Ui;
 use crate::k8s::Tokens;
+use crate::metrics::{Metrics, Via};
 use crate::oidc::Provider;
 use crate::store::Store;
 
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub trusted_proxies: Vec<IpNet>,
     /// How to come in when the provider is down, as a command; none without a fallback.
     pub way_in: Option<String>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -72,6 +75,12 @@ impl Gateway {
 
     /// Ends a session here: it opens nothing any more, and its tokens are forgotten.
     pub fn end(&self, session: &Session<'_>) {
+        self.end_via(session, Via::Provider);
+    }
+
+    /// The same, for a session that began by `via`.
+    pub(super) fn end_via(&self, session: &Session<'_>, via: Via) {
+        self.metrics.session_ended(via, "sign-out");
         self.close(session, "sign-out");
     }
 
@@ -80,6 +89,7 @@ impl Gateway {
     /// Nobody could end it later: its cookie is about to be overwritten, and a copy of it would live on.
     pub fn replace(&self, headers: &HeaderMap, now: Timestamp) {
         if let Presented::Session(old) = self.sessions.open(headers, &mut [0; MAX_SESSION], now) {
+            self.metrics.session_ended(Via::Provider, "replace");
             self.close(&old, "replace");
         }
     }

@@ -133,6 +133,9 @@ async fn begin(
     let attempt = LoginAttempt::new(secrets, problem.back, now);
     match gateway.provider.authorize(&attempt, prompt, now).await {
         Ok(url) => answer::redirect(&url, gateway.sessions.begin_attempt(headers, &attempt, now)),
-        Err(error) => problem.provider(&error),
+        Err(error) => {
+            gateway.metrics.login_ended(Some(error.reason()));
+            problem.provider(&error)
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::edge::ui::Treatment;
 use crate::edge::websocket::is_websocket;
 use crate::edge::{cookies, original, reply, scrub};
 use crate::k8s::AtHand;
+use crate::metrics::Via;
 use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload, repeat};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -107,6 +108,7 @@ fn open<'a>(
     let id = RequestId::of(request.headers());
     let kind = described.kind;
     let passage = Passage { gateway, upstream, door, peer, id, kind, target: target.to_owned(), now };
+    passage.count(&decision);
     let admitted = match decision {
         Decision::Allow(grant) => ControlFlow::Continue(grant.into_owned()),
         Decision::Challenge(challenge) => {
@@ -119,6 +121,17 @@ fn open<'a>(
 }
 
 impl Passage<'_> {
+    fn count(&self, decision: &Decision<'_>) {
+        let metrics = &self.gateway.metrics;
+        let decisions = if self.door.fallback.is_some() { &metrics.fallback } else { &metrics.proxy };
+        match decision {
+            Decision::Allow(_) => decisions.pass(),
+            Decision::Challenge(challenge) => decisions.stop(challenge.reason()),
+            Decision::Deny(denial) => decisions.stop(denial.reason()),
+            Decision::SignOut(_) => decisions.stop("signed-out"),
+        }
+    }
+
     async fn allow(&self, grant: Grant<'static>, request: Request<Upload>) -> Response {
         let path = request.uri().path();
         let Upstream { base, clusters, .. } = self.upstream;
@@ -289,7 +302,8 @@ impl Passage<'_> {
     /// Headlamp's script takes 200 and loads the page anew, which then says "signed out".
     fn sign_out(&self, session: Option<&Session<'_>>) -> Response {
         if let Some(session) = session {
-            self.gateway.end(session);
+            let via = if self.door.fallback.is_some() { Via::Fallback } else { Via::Provider };
+            self.gateway.end_via(session, via);
         }
         let headers = [
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -18,11 +18,13 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connection::{Ambiguity, Deadline, Heard, Patience, Told};
 use crate::keepalive::keep_alive;
+use crate::metrics::Counted;
 
 /// What one listener bears.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,8 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 pub struct Serve<A> {
     /// Where connections arrive.
     pub listener: TcpListener,
+    /// Counts the connections that are open.
+    pub open: Gauge,
     /// What it bears.
     pub limits: Limits,
     /// Who answers.
@@ -101,9 +105,10 @@ impl<A> Serve<A> {
                 () = stop_of(&mut shutdown) => break,
             };
             let held = hold(arrival, self.limits, self.answer.clone(), shutdown.clone());
+            let counted = Counted::by(&self.open);
             tokio::spawn(async move {
                 held.await;
-                drop(place);
+                drop((place, counted));
             });
         }
         drop(self.listener);

@@ -10,9 +10,11 @@ use lamplighter::app::Bound;
 use lamplighter::cli::settings::from_config;
 use lamplighter::clock::Clock;
 use lamplighter::config::Config;
+use lamplighter::metrics::Websockets;
 use lamplighter::proxy::{Forwarder, HEAD_TIMEOUT, Target, Tunnels};
 use lamplighter::web::{Limits, Public, Serve, Upstream};
 use libtest_mimic::Trial;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -50,7 +52,7 @@ impl Hasty {
         proxied.upstream.target = Target::Http(format!("{ui}:80"));
         let upstream = Upstream {
             forwarder: Forwarder::new(&proxied.upstream).unwrap(),
-            tunnels: Tunnels::new(proxied.tunnels),
+            tunnels: Tunnels::new(proxied.tunnels, Websockets::default()),
             base: proxied.base,
             clusters: proxied.clusters,
         };
@@ -66,7 +68,7 @@ impl Hasty {
         };
         let (stop, stopped) = watch::channel(false);
         let answer = move |request, peer| public.answer(request, peer);
-        tokio::spawn(Serve { listener, limits, answer }.run(stopped));
+        tokio::spawn(Serve { listener, limits, open: Gauge::default(), answer }.run(stopped));
         Self { clock, address, _stop: stop }
     }
 

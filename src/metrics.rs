@@ -1,0 +1,260 @@
+//! What the program counts, for Prometheus. Names and labels are in docs/metrics.md.
+//!
+//! No label holds anything that a request or a person brought: each value is a word of ours or of the settings.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+type Counters<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
+type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
+
+/// Why a request did not pass, and what that decision is called: every word that a decision has for it.
+const STOPPED: [(&str, &str); 14] = [
+    ("bad-cookie", "unauthenticated"),
+    ("no-session", "unauthenticated"),
+    ("role-changed", "unauthenticated"),
+    ("session-expired", "unauthenticated"),
+    ("signed-out", "unauthenticated"),
+    ("token-prompt", "unauthenticated"),
+    ("bad-request", "forbidden"),
+    ("cross-site", "forbidden"),
+    ("impersonation", "forbidden"),
+    ("no-role", "forbidden"),
+    ("unknown-host", "forbidden"),
+    ("untrusted-peer", "forbidden"),
+    ("apiserver-unreachable", "error"),
+    ("mint-failed", "error"),
+];
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Answers to an ingress.
+    pub auth_request: Decisions,
+    /// Requests in proxy mode.
+    pub proxy: Decisions,
+    /// Requests for the UI at the fallback.
+    pub fallback: Decisions,
+    /// Tokens that were asked for.
+    pub token_requests: TokenRequests,
+    /// Tunnels.
+    pub websockets: Websockets,
+    connections: Gauges<1>,
+    logins: Counters<2>,
+    sessions_begun: Counters<1>,
+    sessions_ended: Counters<2>,
+    fallback_requests: Counters<1>,
+    fallback_armed: Gauge,
+}
+
+/// What became of requests at one place. Counting is one step on an atomic: every label is resolved beforehand.
+#[derive(Debug)]
+pub struct Decisions {
+    passed: Counter,
+    stopped: [(&'static str, Counter); STOPPED.len()],
+    otherwise: Counter,
+}
+
+/// Tokens that were asked for. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct TokenRequests(Counters<4>);
+
+/// Tunnels. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Websockets {
+    /// Those that are open, or about to be.
+    pub open: Gauge,
+    closed: Counters<1>,
+}
+
+/// How a person came in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Via {
+    /// By a one-time code.
+    Fallback,
+    /// By the identity provider.
+    Provider,
+}
+
+impl Via {
+    fn word(self) -> Cow<'static, str> {
+        match self {
+            Self::Fallback => "fallback".into(),
+            Self::Provider => "provider".into(),
+        }
+    }
+}
+
+/// One more, as long as it lives.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Counted {
+    /// Adds one to `gauge`, and takes it away again when dropped.
+    pub fn by(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("lamplighter");
+        let build = Gauges::<1>::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").into())]).set(1);
+        registry.register("build_info", "What runs", build);
+        let decisions = Counters::<3>::default();
+        registry.register("decisions", "Requests, by what became of them", decisions.clone());
+        let metrics = Self {
+            registry,
+            auth_request: Decisions::of(&decisions, "auth-request"),
+            proxy: Decisions::of(&decisions, "proxy"),
+            fallback: Decisions::of(&decisions, "fallback"),
+            token_requests: TokenRequests::default(),
+            websockets: Websockets::default(),
+            connections: Gauges::default(),
+            logins: Counters::default(),
+            sessions_begun: Counters::default(),
+            sessions_ended: Counters::default(),
+            fallback_requests: Counters::default(),
+            fallback_armed: Gauge::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register(
+            "token_requests",
+            "ServiceAccount tokens asked of the API server",
+            self.token_requests.0.clone(),
+        );
+        registry.register("websockets", "WebSocket tunnels that are open", self.websockets.open.clone());
+        registry.register(
+            "websockets_closed",
+            "WebSocket tunnels that ended",
+            self.websockets.closed.clone(),
+        );
+        registry.register("connections", "Connections that are open", self.connections.clone());
+        registry.register("logins", "Sign-ins at the provider that came to an end", self.logins.clone());
+        registry.register("sessions_begun", "Sessions that began", self.sessions_begun.clone());
+        registry.register(
+            "sessions_ended",
+            "Sessions that were ended before their time was over",
+            self.sessions_ended.clone(),
+        );
+        registry.register(
+            "fallback_requests",
+            "One-time codes that were tried",
+            self.fallback_requests.clone(),
+        );
+        registry.register("fallback_armed", "Whether there is a fallback", self.fallback_armed.clone());
+        for via in [Via::Fallback, Via::Provider] {
+            drop(self.sessions_begun.get_or_create(&[("via", via.word())]));
+        }
+        self
+    }
+
+    /// The connections that are open at `listener`.
+    pub fn connections(&self, listener: &'static str) -> Gauge {
+        self.connections.get_or_create_owned(&[("listener", listener.into())])
+    }
+
+    /// A sign-in at the provider came to an end: well, or for `failure`, a word of ours.
+    pub fn login_ended(&self, failure: Option<&str>) {
+        let result = if failure.is_some() { "failure" } else { "success" };
+        let reason = failure.unwrap_or("").to_owned().into();
+        self.logins.get_or_create(&[("result", result.into()), ("reason", reason)]).inc();
+    }
+
+    /// A session began.
+    pub fn session_begun(&self, via: Via) {
+        self.sessions_begun.get_or_create(&[("via", via.word())]).inc();
+    }
+
+    /// A session was ended: `reason` says by what.
+    pub fn session_ended(&self, via: Via, reason: &'static str) {
+        self.sessions_ended.get_or_create(&[("via", via.word()), ("reason", reason.into())]).inc();
+    }
+
+    /// A one-time code was tried.
+    pub fn code_tried(&self, result: &'static str) {
+        self.fallback_requests.get_or_create(&[("result", result.into())]).inc();
+    }
+
+    /// There is a fallback.
+    pub fn arm_fallback(&self) {
+        self.fallback_armed.set(1);
+    }
+
+    /// Everything, as OpenMetrics 1.0.
+    pub fn open_metrics(&self) -> Result<String, fmt::Error> {
+        let mut said = String::new();
+        text::encode(&mut said, &self.registry)?;
+        Ok(said)
+    }
+
+    /// Everything, in Prometheus' own text format 0.0.4.
+    pub fn prometheus_text(&self) -> Result<String, fmt::Error> {
+        let mut said = String::new();
+        prometheus_text::encode(&mut said, &self.registry)?;
+        Ok(said)
+    }
+}
+
+impl Decisions {
+    fn of(all: &Counters<3>, dialect: &'static str) -> Self {
+        let counter = |decision: &'static str, reason: &'static str| {
+            let labels = [("dialect", dialect), ("decision", decision), ("reason", reason)];
+            all.get_or_create_owned(&labels.map(|(name, value)| (name, Cow::Borrowed(value))))
+        };
+        Self {
+            passed: counter("allow", ""),
+            stopped: STOPPED.map(|(reason, decision)| (reason, counter(decision, reason))),
+            otherwise: counter("error", "other"),
+        }
+    }
+
+    /// A request may pass.
+    pub fn pass(&self) {
+        self.passed.inc();
+    }
+
+    /// A request may not pass, for `reason`.
+    pub fn stop(&self, reason: &str) {
+        let known = self.stopped.iter().find(|(known, _)| *known == reason);
+        known.map_or(&self.otherwise, |(_, counter)| counter).inc();
+    }
+}
+
+impl TokenRequests {
+    /// A token was asked for, for `role`, of the ServiceAccount `(namespace, name)`, and `result` came of it.
+    pub fn answered(&self, role: &str, (namespace, name): (&str, &str), result: &'static str) {
+        let labels = [("role", role), ("namespace", namespace), ("serviceaccount", name), ("result", result)];
+        self.0.get_or_create(&labels.map(|(name, value)| (name, Cow::Owned(value.to_owned())))).inc();
+    }
+}
+
+impl Websockets {
+    /// A tunnel ended, for `reason`.
+    pub fn closed(&self, reason: &'static str) {
+        self.closed.get_or_create(&[("reason", reason.into())]).inc();
+    }
+}

@@ -1,0 +1,203 @@
+//! What Prometheus is told, and what it is not.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod common;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use common::house::{House, PODS, ask, get};
+use common::process::SESSION_KEY;
+use common::wire::{Answer, Wire};
+use common::{App, CLIENT_SECRET, SCRIPT, until};
+use http::Method;
+use lamplighter::auth::code::CodeKey;
+use lamplighter::demo::api_server::TokenFault;
+use lamplighter::demo::provider::Faults;
+use lamplighter::random;
+
+async fn metrics(app: &App, accept: &str) -> Answer {
+    let request = get("/metrics", "lamplighter", &format!("Accept: {accept}\r\n"));
+    ask(&mut Wire::to(app.admin).await, &request).await
+}
+
+async fn assert_says(app: &App, lines: &[&str]) {
+    let said = metrics(app, "*/*").await.text();
+    for line in lines {
+        assert!(said.lines().any(|said| said == format!("lamplighter_{line}")), "{line} is not in:\n{said}");
+    }
+}
+
+/// Tries a code at the fallback; the status of the answer.
+async fn enter(app: &App, code: &str) -> u16 {
+    let (address, form) = (app.fallback.unwrap(), format!("code={code}"));
+    let mut wire = Wire::to(address).await;
+    wire.send(format!(
+        "POST /lamplighter/fallback HTTP/1.1\r\nHost: localhost:{}\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        address.port(),
+        form.len()
+    ))
+    .await;
+    wire.answer_to("POST").await.status
+}
+
+fn code(app: &App) -> String {
+    CodeKey::derive(SESSION_KEY.as_bytes()).issue(random::bytes(), app.clock.now())
+}
+
+#[tokio::test]
+async fn checks_are_counted_by_what_became_of_them() {
+    let app = App::start().await;
+    let browser = app.signed_in("ada").await;
+    assert_eq!(browser.check("/c/main").await.status, 200);
+    assert_eq!(browser.check_script("/clusters/main/api").await.status, 200);
+    let foreign = [SCRIPT, &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")]].concat();
+    assert_eq!(browser.ask(&Method::POST, "/c/main", &foreign).await.refusal(), (403, "cross-site"));
+    assert_eq!(app.browser().check("/c/main").await.reason(), "no-session");
+    assert_eq!(app.browser().ask_raw(&[]).await.refusal(), (403, "bad-request"));
+    assert_says(
+        &app,
+        &[
+            r#"decisions_total{dialect="auth-request",decision="allow",reason=""} 2"#,
+            r#"decisions_total{dialect="auth-request",decision="forbidden",reason="cross-site"} 1"#,
+            r#"decisions_total{dialect="auth-request",decision="unauthenticated",reason="no-session"} 1"#,
+            r#"decisions_total{dialect="auth-request",decision="forbidden",reason="bad-request"} 1"#,
+            r#"decisions_total{dialect="auth-request",decision="error",reason="other"} 0"#,
+            r#"token_requests_total{role="admin",namespace="headlamp",serviceaccount="admin",result="minted"} 1"#,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_to_be_had_is_counted_as_a_failure() {
+    let app = App::start().await;
+    let browser = app.signed_in("ada").await;
+    app.api_server.set_fault(Some(TokenFault::Status(403)));
+    assert_eq!(browser.check_script("/").await.refusal(), (502, "mint-failed"));
+    assert_says(
+        &app,
+        &[
+            r#"decisions_total{dialect="auth-request",decision="error",reason="mint-failed"} 1"#,
+            r#"token_requests_total{role="admin",namespace="headlamp",serviceaccount="admin",result="mint-failed"} 1"#,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn logins_and_sessions_are_counted() {
+    let app = App::start().await;
+    let mut browser = app.signed_in("ada").await;
+    app.sign_in_despite(Faults::claim("nonce", "another")).await;
+    app.sign_in_despite(Faults::claim("groups", "nobody")).await;
+    let out = browser.ask(&Method::POST, "/clusters/main/set-token", SCRIPT).await;
+    assert_eq!(out.reason(), "signed-out");
+    browser.jar.clear();
+    assert_says(
+        &app,
+        &[
+            r#"logins_total{result="success",reason=""} 1"#,
+            r#"logins_total{result="failure",reason="id-token-rejected"} 1"#,
+            r#"logins_total{result="failure",reason="no-role"} 1"#,
+            r#"sessions_begun_total{via="provider"} 1"#,
+            r#"sessions_begun_total{via="fallback"} 0"#,
+            r#"sessions_ended_total{via="provider",reason="sign-out"} 1"#,
+            "fallback_armed 0",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn codes_at_the_fallback_are_counted() {
+    let house = House::build(false, |_| {}).await;
+    let good = code(&house.app);
+    assert_eq!(enter(&house.app, "wrong").await, 403);
+    assert_eq!(enter(&house.app, &good).await, 303);
+    assert_eq!(enter(&house.app, &good).await, 403, "it is good once");
+    assert_says(
+        &house.app,
+        &[
+            r#"fallback_requests_total{result="accepted"} 1"#,
+            r#"fallback_requests_total{result="wrong-code"} 2"#,
+            r#"sessions_begun_total{via="fallback"} 1"#,
+            r#"sessions_begun_total{via="provider"} 0"#,
+            "fallback_armed 1",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_open_is_counted_as_long_as_it_is() {
+    let house = House::build(true, |_| {}).await;
+    let browser = house.app.signed_in("ada").await;
+    let mut wire = Wire::open(&house.app, &browser).await;
+    assert_eq!(wire.get(PODS).await.status, 200);
+    let said = metrics(&house.app, "*/*").await.text();
+    assert!(!said.contains("lamplighter_connections{listener=\"public\"} 0"), "{said}");
+    assert_eq!(wire.upgrade("/clusters/main/api/v1/pods?watch=true", "").await.status, 101);
+    assert_says(
+        &house.app,
+        &["websockets 1", r#"decisions_total{dialect="proxy",decision="allow",reason=""} 2"#],
+    )
+    .await;
+    drop(wire);
+    until("the tunnel is gone", || {
+        house.app.gateway.metrics.prometheus_text().unwrap().contains("\nlamplighter_websockets 0\n")
+    })
+    .await;
+    assert_says(&house.app, &[r#"websockets_closed_total{reason="peer"} 1"#]).await;
+}
+
+#[tokio::test]
+async fn open_metrics_is_for_who_asks_for_it() {
+    let app = App::start().await;
+    let plain = metrics(&app, "*/*").await;
+    assert_eq!(plain.head.value("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let open = metrics(&app, "application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(open.head.value("content-type"), kind);
+    assert!(open.text().ends_with("# EOF\n") && !plain.text().contains("# EOF"));
+}
+
+#[tokio::test]
+async fn no_metric_holds_a_secret_or_a_person() {
+    let house = House::build(true, |_| {}).await;
+    let browser = house.app.signed_in("ada").await;
+    let check = browser.check("/c/main/pods").await;
+    let good = code(&house.app);
+    assert_eq!(enter(&house.app, &good).await, 303);
+    let token = check.header("authorization").replace("Bearer ", "");
+    let mut secrets = vec![good, token, CLIENT_SECRET.to_owned(), SESSION_KEY.to_owned()];
+    secrets.extend(browser.jar.iter().map(|(_, value)| value.clone()));
+    secrets.extend(["ada", "eyJ", "@", "/", "example.com", "localhost"].map(str::to_owned));
+    for accept in ["*/*", "application/openmetrics-text"] {
+        let said = metrics(&house.app, accept).await.text();
+        let labels: String = said.lines().filter(|line| !line.starts_with('#')).collect();
+        for secret in &secrets {
+            assert!(!labels.contains(secret.as_str()), "{secret} is in:\n{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn prometheus_own_linter_has_nothing_to_say() {
+    let house = House::build(true, |_| {}).await;
+    house.app.signed_in("ada").await.check("/c/main").await;
+    enter(&house.app, "wrong").await;
+    let said = metrics(&house.app, "*/*").await.text();
+    let mut linter = Command::new("promtool");
+    linter.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut linter) = linter.spawn() else {
+        assert!(said.contains("# HELP lamplighter_decisions_total "), "{said}");
+        return;
+    };
+    linter.stdin.take().unwrap().write_all(said.as_bytes()).unwrap();
+    let output = linter.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && words.is_empty(), "{words}\n{said}");
+}
