@@ -121,6 +121,23 @@ async fn while_the_provider_is_down_the_page_says_how_to_get_here() {
 }
 
 #[tokio::test]
+async fn nobody_is_sent_to_a_provider_that_went_down_since_it_was_last_asked() {
+    let house = SideHouse::build().await;
+    let (mut early, login) = (house.app.browser(), "/lamplighter/login?rd=/c/main");
+    let callback = early.callback_for(login, "ada").await;
+    house.app.provider.set_faults(Faults::discovery(Reply::status(503)));
+    house.app.advance(31);
+    let page = house.app.browser().open(login).await;
+    assert_eq!(page.refusal(), (503, "provider-unreachable"));
+    assert!(page.body.contains("kubectl port-forward -n headlamp deploy/lamplighter"), "{}", page.body);
+    assert!(early.open(&callback).await.sets_session(), "who is on the way back goes on");
+
+    house.app.provider.set_faults(Faults::default());
+    house.app.advance(2);
+    house.app.signed_in("ada").await;
+}
+
+#[tokio::test]
 async fn a_code_is_good_once() {
     let house = SideHouse::build().await;
     let code = house.code();

@@ -30,6 +30,9 @@ use transport::Transport;
 /// How long discovery is believed, in seconds.
 const METADATA_SECONDS: i64 = 3_600;
 
+/// How long a person is sent to the provider without a look whether it answers, in seconds.
+const ALIVE_SECONDS: i64 = 30;
+
 /// How long a failure answers those who come after it, in seconds: nobody queues behind a provider that hangs.
 const FAILURE_SECONDS: i64 = 2;
 
@@ -81,16 +84,38 @@ impl Provider {
     ///
     /// An answer that grew old serves on while a new one cannot be had.
     pub async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, ProviderError> {
-        if let Some(fresh) = self.cached().filter(|cached| cached.is_fresh(now)) {
+        match self.metadata_within(METADATA_SECONDS, now).await {
+            Ok(metadata) => Ok(metadata),
+            Err(error) => self.last_known().ok_or(error),
+        }
+    }
+
+    /// The same, of a provider that answered of late: nobody is sent to one that does not.
+    async fn metadata_of_late(&self, now: Timestamp) -> Result<Arc<Metadata>, ProviderError> {
+        match self.metadata_within(ALIVE_SECONDS, now).await {
+            Ok(metadata) => Ok(metadata),
+            Err(error) if error.remedy() == Remedy::Wait => Err(error),
+            // It answers, and can sign people in as before.
+            Err(error) => self.last_known().ok_or(error),
+        }
+    }
+
+    fn last_known(&self) -> Option<Arc<Metadata>> {
+        self.cached().map(|cached| Arc::clone(&cached.metadata))
+    }
+
+    /// Metadata that was fetched less than `seconds` ago, or is now: by one of those who want it, for all of them.
+    async fn metadata_within(&self, seconds: i64, now: Timestamp) -> Result<Arc<Metadata>, ProviderError> {
+        let fresh = || self.cached().filter(|cached| is_within(cached.fetched_at, now, seconds));
+        if let Some(fresh) = fresh() {
             return Ok(Arc::clone(&fresh.metadata));
         }
         let mut failure = self.discovering.lock().await;
-        let cached = self.cached();
-        if let Some(fresh) = cached.as_ref().filter(|cached| cached.is_fresh(now)) {
+        if let Some(fresh) = fresh() {
             return Ok(Arc::clone(&fresh.metadata));
         }
         if let Some((_, error)) = failure.as_ref().filter(|(at, _)| is_within(*at, now, FAILURE_SECONDS)) {
-            return cached.map(|cached| Arc::clone(&cached.metadata)).ok_or_else(|| error.clone());
+            return Err(error.clone());
         }
         match discovery::fetch(&self.transport, &self.settings.issuer).await {
             Ok(metadata) => {
@@ -102,7 +127,7 @@ impl Provider {
             }
             Err(error) => {
                 *failure = Some((now, error.clone()));
-                cached.map(|cached| Arc::clone(&cached.metadata)).ok_or(error)
+                Err(error)
             }
         }
     }
@@ -114,7 +139,7 @@ impl Provider {
         prompt: Prompt,
         now: Timestamp,
     ) -> Result<String, ProviderError> {
-        let metadata = self.metadata(now).await?;
+        let metadata = self.metadata_of_late(now).await?;
         let mut url = metadata.authorization_endpoint.clone();
         let mut query = url.query_pairs_mut();
         query
@@ -149,12 +174,6 @@ impl Provider {
             Some(secret) => client.set_client_secret(secret),
             None => client,
         })
-    }
-}
-
-impl Cached {
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        is_within(self.fetched_at, now, METADATA_SECONDS)
     }
 }
 
