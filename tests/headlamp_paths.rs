@@ -9,7 +9,7 @@ use common::wire::{HANDSHAKE, Wire};
 use common::{App, Browser, NAVIGATE, SCRIPT, SITE, Setup};
 
 use Ask::{Foreign, ForeignSocket, Page, Script, Socket};
-use Gets::{Bare, Bearer, Led, Nothing, Ours, Refused};
+use Gets::{Bare, Bearer, Led, Nameless, Nothing, Ours, Refused};
 
 /// Who asks, and for what.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,8 @@ enum Gets {
     Bearer,
     /// It arrives with the token alone as `Authorization`.
     Bare,
+    /// It arrives without any credential, and without a word of who asks.
+    Nameless,
     /// It arrives without any credential.
     Nothing,
     /// It does not arrive, and is answered with 200.
@@ -45,6 +47,9 @@ enum Gets {
 
 const CROSS_SITE: Gets = Refused(403, "cross-site");
 const NOT_SERVED: Gets = Refused(404, "not-served");
+
+/// Who asks, as the upstream is told.
+const NAMES: [&str; 3] = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-group"];
 
 const SIGN_OUT: &str = "POST /clusters/*/set-token";
 
@@ -134,8 +139,8 @@ const TABLE: &[(&str, &[(Ask, Gets)])] = &[
     (
         "/externalproxy",
         &[
-            (Script("GET", "/externalproxy"), Nothing),
-            (Script("POST", "/externalproxy?x=/clusters/main/api"), Nothing),
+            (Script("GET", "/externalproxy"), Nameless),
+            (Script("POST", "/externalproxy?x=/clusters/main/api"), Nameless),
             (Foreign("/externalproxy"), CROSS_SITE),
         ],
     ),
@@ -242,7 +247,7 @@ impl House {
                 let subject = "system:serviceaccount:headlamp:admin";
                 claims.is_some_and(|claims| claims["sub"] == subject)
             }
-            (Nothing, Some(token)) => is_upstreams && token.is_empty(),
+            (Nothing | Nameless, Some(token)) => is_upstreams && token.is_empty(),
             (Ours, None) => answer.0 == 200,
             (Led(to), None) => (answer.0, &answer.2) == (303, &led(to)),
             (Refused(status, reason), None) => (answer.0, answer.1.as_str()) == (status, reason),
@@ -252,6 +257,7 @@ impl House {
             let lines = &arrived.head.lines;
             lines.iter().any(|(_, value)| value.contains("planted"))
                 || !arrived.head.values("cookie").is_empty()
+                || NAMES.iter().any(|name| arrived.head.values(name).is_empty() != matches!(gets, Nameless))
         });
         if is_so && bad.is_none() {
             return Ok(());

@@ -37,6 +37,9 @@ pub enum Treatment {
     BareToken,
     /// Answered from the session: who is signed in.
     Me,
+    /// Upstream, without any credential, and without saying who asks: the UI hands the headers on to an address
+    /// outside.
+    Nameless,
     /// Upstream, without any credential.
     Nothing,
     /// Not served: the UI could only do it without a credential.
@@ -87,6 +90,7 @@ static HEADLAMP: Traits = Traits {
         below(&[Is("clusters"), Configured, Is("portforward")], Treatment::Refuse),
         below(&[Is("clusters"), Configured], Treatment::Bearer),
         exact("POST", &[Is("drain-node")], Treatment::BareToken),
+        below(&[Is("externalproxy")], Treatment::Nameless),
     ],
 };
 
@@ -238,7 +242,10 @@ mod tests {
             ("GET", "/", Treatment::Nothing),
             ("GET", "/config", Treatment::Nothing),
             ("GET", "/plugins/a.js", Treatment::Nothing),
-            ("GET", "/externalproxy", Treatment::Nothing),
+            ("GET", "/externalproxy", Treatment::Nameless),
+            ("POST", "/externalproxy/x", Treatment::Nameless),
+            ("GET", "/%65xternalproxy", Treatment::Nameless),
+            ("GET", "/externalproxyx", Treatment::Nothing),
             ("GET", "/wsMultiplexer", Treatment::Nothing),
             ("POST", "/drain-node", Treatment::BareToken),
             ("GET", "/drain-node", Treatment::Nothing),

@@ -56,6 +56,16 @@ pub(super) struct Door<'d> {
     pub(super) fallback: Option<&'d Fallback>,
 }
 
+/// What the upstream is told of who asks.
+enum Said {
+    /// Nothing at all.
+    Nothing,
+    /// The name, the e-mail and the groups.
+    Name,
+    /// The same, with this `Authorization`.
+    Token(HeaderValue),
+}
+
 /// One request on its way through.
 struct Passage<'a> {
     gateway: &'a Arc<Gateway>,
@@ -145,7 +155,8 @@ impl Passage<'_> {
             // Reached by another spelling of the path than the one that signs out: not forwarded either.
             Treatment::SignOut => self.ours(self.sign_out(Some(grant.session()))),
             Treatment::Bearer | Treatment::BareToken => self.lend(&grant, request, treatment).await,
-            Treatment::Nothing | Treatment::ToCluster => self.forward(&grant, request, None).await,
+            Treatment::Nameless => self.forward(&grant, request, Said::Nothing).await,
+            Treatment::Nothing | Treatment::ToCluster => self.forward(&grant, request, Said::Name).await,
         }
     }
 
@@ -159,7 +170,7 @@ impl Passage<'_> {
         };
         let token = match token {
             Ok(Some(token)) => token,
-            Ok(None) => return self.forward(grant, request, None).await,
+            Ok(None) => return self.forward(grant, request, Said::Name).await,
             Err(error) => return self.ours(self.mint_failed(&error)),
         };
         let again = repeat(&request).filter(|again| !is_websocket(again));
@@ -190,15 +201,10 @@ impl Passage<'_> {
         self.id.say_in(answer::hardened(response))
     }
 
-    async fn forward(
-        &self,
-        grant: &Grant<'static>,
-        request: Request<Upload>,
-        authorization: Option<HeaderValue>,
-    ) -> Response {
+    async fn forward(&self, grant: &Grant<'static>, request: Request<Upload>, said: Said) -> Response {
         let session = grant.session();
         let is_websocket = is_websocket(&request);
-        let request = self.fit(session, request, authorization);
+        let request = self.fit(session, request, said);
         let result = if is_websocket {
             let Some(place) = self.upstream.tunnels.admit(session.id, session.expires_at) else {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -228,12 +234,7 @@ impl Passage<'_> {
     }
 
     /// The request as the upstream gets it: nothing that the client says of itself, everything that we know.
-    fn fit(
-        &self,
-        session: &Session<'_>,
-        mut request: Request<Upload>,
-        authorization: Option<HeaderValue>,
-    ) -> Request<Upload> {
+    fn fit(&self, session: &Session<'_>, mut request: Request<Upload>, said: Said) -> Request<Upload> {
         let ui = self.gateway.ui.traits();
         let cookies = if ui.wants_cookies {
             self.door.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
@@ -247,10 +248,14 @@ impl Passage<'_> {
         if !cookies.is_empty() {
             headers.insert(COOKIE, cookies);
         }
-        if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization);
+        match said {
+            Said::Nothing => {}
+            Said::Name => reply::name_person(headers, session),
+            Said::Token(authorization) => {
+                headers.insert(AUTHORIZATION, authorization);
+                reply::name_person(headers, session);
+            }
         }
-        reply::name_person(headers, session);
         let site = self.door.site;
         let proto = if site.is_secure() { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
@@ -374,11 +379,14 @@ fn me(session: &Session<'_>) -> Response {
     ([(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(me)).into_response()
 }
 
-fn credential(token: &HeaderValue, treatment: Treatment) -> Option<HeaderValue> {
+fn credential(token: &HeaderValue, treatment: Treatment) -> Said {
     if treatment != Treatment::BareToken {
-        return Some(token.clone());
+        return Said::Token(token.clone());
     }
-    let mut alone = HeaderValue::from_bytes(token.as_bytes().strip_prefix(b"Bearer ")?).ok()?;
-    alone.set_sensitive(true);
-    Some(alone)
+    let alone =
+        token.as_bytes().strip_prefix(b"Bearer ").and_then(|alone| HeaderValue::from_bytes(alone).ok());
+    alone.map_or(Said::Name, |mut alone| {
+        alone.set_sensitive(true);
+        Said::Token(alone)
+    })
 }
