@@ -204,7 +204,7 @@ impl Metrics {
         self.fallback_armed.set(1);
     }
 
-    /// Everything, as OpenMetrics 1.0.
+    /// Everything, as `OpenMetrics` 1.0.
     pub fn open_metrics(&self) -> Result<String, fmt::Error> {
         let mut said = String::new();
         text::encode(&mut said, &self.registry)?;

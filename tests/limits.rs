@@ -220,7 +220,7 @@ async fn fragile() -> (SocketAddr, watch::Sender<bool>) {
             Response::new(Full::new(Bytes::from_static(b"ok")))
         }
     };
-    tokio::spawn(Serve { listener, limits: Limits::default(), open: Gauge::default(), answer }.run(stopped));
+    tokio::spawn(Serve { listener, open: Gauge::default(), limits: Limits::default(), answer }.run(stopped));
     (address, stop)
 }
 

@@ -138,7 +138,7 @@ impl Bound {
                     Box::pin(Arc::clone(&fallback).answer(request, peer))
                 };
                 let open = metrics.connections("fallback");
-                listeners.spawn(Serve { listener, limits, open, answer }.run(stopped.clone()));
+                listeners.spawn(Serve { listener, open, limits, answer }.run(stopped.clone()));
             }
         }
         chores.spawn(keep_house(Arc::clone(&self.gateway), self.key_files));

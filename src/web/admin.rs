@@ -42,7 +42,7 @@ pub fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
     Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready).route("/metrics", said)
 }
 
-/// In the format that is asked for: Prometheus names OpenMetrics in `Accept` where it reads it.
+/// In the format that is asked for: Prometheus names `OpenMetrics` in `Accept` where it reads it.
 fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let (kind, said) = if accepted.any(|accept| accept.contains("application/openmetrics-text")) {

@@ -68,7 +68,7 @@ impl Hasty {
         };
         let (stop, stopped) = watch::channel(false);
         let answer = move |request, peer| public.answer(request, peer);
-        tokio::spawn(Serve { listener, limits, open: Gauge::default(), answer }.run(stopped));
+        tokio::spawn(Serve { listener, open: Gauge::default(), limits, answer }.run(stopped));
         Self { clock, address, _stop: stop }
     }
 
