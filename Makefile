@@ -75,6 +75,13 @@ image-test: image ## the pods of the tests on real parts, from that image
 	eval "$$($(RIG) env)" && export LAMPLIGHTER_REQUIRE_RIG=1 LAMPLIGHTER_IMAGE=localhost/lamplighter:dev && \
 	  cargo test --test real -- in_cluster && cargo test --test real -- fallback
 
+.PHONY: bench
+bench: ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to docs/benchmarks.md; PEER_URL= PEER_COOKIE= add a peer
+	benches/install
+	cargo build --release --bin lamplighter
+	cargo build --release --example bench
+	@"$${CARGO_TARGET_DIR:-target}/release/examples/bench" --binary "$${CARGO_TARGET_DIR:-target}/release/lamplighter"
+
 .PHONY: docs
 docs: ## write docs/configuration.md anew from the settings' own comments
 	UPDATE_DOCS=1 cargo test --lib the_reference
