@@ -76,7 +76,8 @@ pub(crate) struct Table {
 
 /// Measures `variants` by `baseline`.
 pub(crate) fn measure(bench: &Bench, unit: Unit, baseline: &Variant, variants: &[Variant]) -> Done<Table> {
-    let mut run = Run { bench, unit, samples: 0, dropped: 0, foreign: Vec::new() };
+    let planned = bench.options.rounds * (2 * variants.len() + 1);
+    let mut run = Run { bench, unit, samples: 0, dropped: 0, repeats: planned / 2, foreign: Vec::new() };
     let mut rows: Vec<Row> =
         variants.iter().map(|variant| Row { name: variant.name.clone(), rounds: Vec::new() }).collect();
     let mut baselines = Vec::new();
@@ -122,6 +123,8 @@ struct Run<'b> {
     unit: Unit,
     samples: usize,
     dropped: usize,
+    /// How many more samples may be repeated: a machine that never gets quiet should not take for ever.
+    repeats: usize,
     foreign: Vec<f64>,
 }
 
@@ -130,9 +133,10 @@ impl Run<'_> {
     fn sample(&mut self, variant: &Variant) -> Done<Option<Sample>> {
         let mut best = self.take(variant)?;
         for _ in 0..REPEATS {
-            if best.foreign <= QUIET.min(self.bench.options.foreign) {
+            if best.foreign <= QUIET || self.repeats == 0 {
                 break;
             }
+            self.repeats -= 1;
             let again = self.take(variant)?;
             if again.foreign < best.foreign {
                 best = again;

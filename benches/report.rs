@@ -189,9 +189,10 @@ fn method(options: &Options, sections: &[Section]) -> String {
     let dropped: usize = sections.iter().flat_map(|section| &section.tables).map(|table| table.dropped).sum();
     let text = format!(
         "The server of the moment is pinned to core 0, the load client and what lies behind the server to core 1; all \
-         servers are up at once. A sample takes {} s, after 0.1 s of warming up. Each sample is divided by the mean of \
+         servers are up at once, each in a session of its own that the scheduler prefers to other people's where root \
+         runs this. A sample takes {} s, after 0.1 s of warming up. Each sample is divided by the mean of \
          the two baseline samples right before and after it; {} rounds, each in the other direction. A sample during \
-         which other processes took more than 0.2 cores is repeated, three times at most; one with more than {} is \
+         which other processes took more than 0.2 cores is repeated, three times at most, until there were half as many as samples; one with more than {} is \
          dropped: {dropped} of {samples} were. CPU is what the kernel's schedstat says of the server's threads, divided by its \
          answers; the client's and the upstream's are not in it. Values are medians, in brackets the quartiles and the \
          number of rounds. Requests have the headers of a browser's script, about 1.3 kB with their cookies, and \
