@@ -35,7 +35,8 @@ impl Process {
 
     /// The same, with room for so many open files.
     pub(crate) async fn serve_with_files(config: &Path, filter: &str, files: u32) -> Self {
-        let mut command = Command::new("sh");
+        let mut command = Command::new("/bin/sh");
+        command.env_clear();
         command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), BINARY]);
         Self::start(command, config, filter).await
     }
