@@ -110,6 +110,31 @@ async fn sc_4_bytes_that_are_no_text_are_no_session() {
 }
 
 #[tokio::test]
+async fn hh_14_what_is_kept_for_the_next_check_is_one_sessions_and_no_cookie() {
+    let app = App::start().await;
+    let (ada, victor) = (app.signed_in("ada").await, app.signed_in("victor").await);
+    let with = |browser: &Browser, cookie: &str| {
+        let mut browser = browser.clone();
+        browser.set_cookie("theme", cookie);
+        browser
+    };
+    for _ in 0..2 {
+        for (browser, user) in [(&ada, "ada"), (&victor, "victor")] {
+            let dark = with(browser, "dark").check("/c/main").await;
+            assert_eq!((dark.status.as_u16(), dark.header("cookie")), (200, "theme=dark"), "{user}");
+            let none = browser.check("/c/main").await;
+            assert_eq!((none.status.as_u16(), none.header("cookie")), (200, ""), "{user}");
+            assert_eq!(none.header("x-forwarded-user"), dark.header("x-forwarded-user"));
+            assert!(none.header("x-forwarded-email").starts_with(user), "{none:?}");
+        }
+    }
+    assert_ne!(
+        ada.check("/c/main").await.header("authorization"),
+        victor.check("/c/main").await.header("authorization")
+    );
+}
+
+#[tokio::test]
 async fn sc_5_of_two_sessions_neither_counts() {
     let app = App::start().await;
     let (ada, victor) = (app.signed_in("ada").await, app.signed_in("victor").await);

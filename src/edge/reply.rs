@@ -74,16 +74,6 @@ impl Managed {
         Self(lines)
     }
 
-    /// Lines that were made before, by [`Self::lines`].
-    pub fn again(lines: HeaderMap) -> Self {
-        Self(lines)
-    }
-
-    /// The lines, to be used again for the same session and token.
-    pub fn lines(self) -> HeaderMap {
-        self.0
-    }
-
     /// Bytes that are left for the `Cookie` line.
     pub fn room_for_cookie(&self) -> usize {
         let used = self.0.values().map(HeaderValue::len).sum();

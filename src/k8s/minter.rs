@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::audit;
 use super::client::chain;
 use crate::auth::{Credential, Grant, ServiceAccountRef};
+use crate::edge::Managed;
 use crate::metrics::TokenRequests;
 
 /// How long the API server may take: a UI gives up on its first request after five seconds.
@@ -45,9 +46,9 @@ pub struct Minted {
     pub good_until: Timestamp,
     /// When a new one should be asked for: 80 % of its life.
     pub renew_at: Timestamp,
-    /// The header lines that a check answers with while this token lives: a token is one session's, and a session
-    /// one person's. Made by the first check.
-    pub lines: Arc<OnceLock<HeaderMap>>,
+    /// What a check answers with while this token lives, but for cookies: a token is one session's, and a session one
+    /// person's. Made by the first check.
+    pub managed: Arc<OnceLock<Managed>>,
 }
 
 /// Why there is no token: each variant is something that an operator can do.
@@ -174,7 +175,7 @@ impl Minted {
             expires_at,
             good_until: expires_at.checked_sub(LEAST_LIFE).ok()?,
             renew_at: now.checked_add(life * 4 / 5).ok()?,
-            lines: Arc::default(),
+            managed: Arc::default(),
         })
     }
 }

@@ -45,7 +45,7 @@ pub fn first_step<'b>(
         // Login knows where to go instead.
         Decision::Allow(_) if asks_for_token(gateway, request) => Step::Done(Outcome::SignIn("token-prompt")),
         Decision::Allow(grant) => {
-            match gateway.tokens.at_hand_as(&grant, now, |minted| again(minted, &grant)) {
+            match gateway.tokens.at_hand_as(&grant, now, |minted| managed(minted, &grant)) {
                 AtHand::NotNeeded => Step::Done(pass(gateway, headers, Managed::new(grant.session(), None))),
                 AtHand::Token(managed) => Step::Done(pass(gateway, headers, managed)),
                 AtHand::Missing => Step::Mint(grant),
@@ -106,10 +106,10 @@ pub(super) async fn answer_in_time(
     answer(gateway, outcome, &request, headers)
 }
 
-/// The answer's lines, made once for each token.
-fn again(minted: &Minted, grant: &Grant<'_>) -> Managed {
-    let make = || Managed::new(grant.session(), Some(minted.authorization.clone())).lines();
-    Managed::again(minted.lines.get_or_init(make).clone())
+/// Who is asking, as an upstream is told: put into words once for each token.
+fn managed(minted: &Minted, grant: &Grant<'_>) -> Managed {
+    let make = || Managed::new(grant.session(), Some(minted.authorization.clone()));
+    minted.managed.get_or_init(make).clone()
 }
 
 fn pass(gateway: &Gateway, headers: &HeaderMap, managed: Managed) -> Outcome {
