@@ -258,3 +258,42 @@ impl Websockets {
         self.closed.get_or_create(&[("reason", reason.into())]).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{Challenge, Denial};
+
+    fn reads(said: &str) -> String {
+        let metrics = Metrics::default();
+        metrics.auth_request.stop(said);
+        metrics.prometheus_text().unwrap()
+    }
+
+    /// A word that is missing in the table would hide among the others.
+    #[test]
+    fn every_word_of_a_decision_is_known() {
+        let challenges = [
+            Challenge::BadCookie,
+            Challenge::NoSession,
+            Challenge::RoleChanged,
+            Challenge::SessionExpired,
+            Challenge::SignedOut,
+        ];
+        let denials = [Denial::CrossSite, Denial::Impersonation, Denial::NoRole, Denial::UnknownHost];
+        for (decision, reason) in challenges
+            .map(|challenge| ("unauthenticated", challenge.reason()))
+            .into_iter()
+            .chain(denials.map(|denial| ("forbidden", denial.reason())))
+        {
+            let line = format!("decision=\"{decision}\",reason=\"{reason}\"}} 1\n");
+            assert!(reads(reason).contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_not_ours_makes_no_label() {
+        let said = reads("o'\" brought from outside");
+        assert!(said.contains("reason=\"other\"} 1\n") && !said.contains("outside"), "{said}");
+    }
+}
