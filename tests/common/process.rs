@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::oneshot;
+
 use super::files::Folder;
+use super::wire::LONG;
 use super::{App, CLIENT_SECRET, SITE, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lamplighter");
@@ -18,6 +21,7 @@ pub(crate) const SESSION_KEY: &str = "a session key that is thirty-two bytes lon
 pub(crate) struct Process {
     child: Child,
     said: Arc<Mutex<String>>,
+    silent: oneshot::Receiver<()>,
 }
 
 impl Process {
@@ -47,12 +51,14 @@ impl Process {
         let said = Arc::new(Mutex::new(String::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let kept = Arc::clone(&said);
+        let (end, silent) = oneshot::channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 *kept.lock().unwrap() += &(line + "\n");
             }
+            let _ = end.send(());
         });
-        let process = Self { child, said };
+        let process = Self { child, said, silent };
         until("lamplighter is ready", || process.said().contains("lamplighter is ready")).await;
         process
     }
@@ -63,9 +69,10 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// How it ended; `None` while it runs.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+    /// How it ended, once it has: then nobody holds the other end of what it says.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(LONG, &mut self.silent).await.expect("it ends").unwrap();
+        self.child.wait().unwrap()
     }
 
     /// Everything that it said so far.
