@@ -14,9 +14,9 @@ nginx.ingress.kubernetes.io/proxy-send-timeout: "3600"
 {{- define "lamplighter.headlampCommon" -}}
 config:
   inCluster: true
-  inClusterContextName: {{ first .Values.clusters }}
+  inClusterContextName: {{ first .Values.clusters | quote }}
   {{- with .Values.basePath }}
-  baseURL: {{ . }}
+  baseURL: {{ . | quote }}
   {{- end }}
   # Everybody would be Headlamp's own ServiceAccount.
   unsafeUseServiceAccountToken: false
@@ -66,7 +66,7 @@ securityContext:
 # lamplighter's, which may make tokens. Headlamp itself gets none of its tokens: the two share a pod, and no right.
 serviceAccount:
   create: false
-  name: {{ include "lamplighter.serviceAccount" . }}
+  name: {{ include "lamplighter.serviceAccount" . | quote }}
 podAnnotations:
   kubectl.kubernetes.io/default-container: lamplighter
   checksum/lamplighter: {{ include "lamplighter.config" . | sha256sum }}
@@ -83,19 +83,19 @@ volumes:
 {{- if eq .Values.mode "gateway" }}
 ingress:
   enabled: true
-  ingressClassName: {{ default "nginx" .Values.integration.ingress.className }}
+  ingressClassName: {{ default "nginx" .Values.integration.ingress.className | quote }}
   annotations:
     {{- include "lamplighter.uiAnnotations" . | nindent 4 }}
   hosts:
-    - host: {{ include "lamplighter.host" . }}
+    - host: {{ include "lamplighter.host" . | quote }}
       paths:
-        - path: {{ default "/" .Values.basePath }}
+        - path: {{ default "/" .Values.basePath | quote }}
           type: Prefix
   {{- with .Values.integration.ingress.tlsSecret }}
   tls:
-    - secretName: {{ . }}
+    - secretName: {{ . | quote }}
       hosts:
-        - {{ include "lamplighter.host" $ }}
+        - {{ include "lamplighter.host" $ | quote }}
   {{- end }}
 {{- end }}
 {{- end }}

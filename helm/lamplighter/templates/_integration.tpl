@@ -40,8 +40,8 @@ integration.gatewayApi.parentRefs: is empty, so the HTTPRoute would be of no Gat
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
-  name: {{ include "lamplighter.fullname" . }}
-  namespace: {{ include "lamplighter.podNamespace" . }}
+  name: {{ include "lamplighter.fullname" . | quote }}
+  namespace: {{ include "lamplighter.podNamespace" . | quote }}
   labels:
     {{- include "lamplighter.labels" . | nindent 4 }}
 {{- end }}
@@ -52,19 +52,19 @@ metadata:
 {{- with .Values.integration.ingress.tlsSecret }}
 tls:
   - hosts:
-      - {{ $host }}
-    secretName: {{ . }}
+      - {{ $host | quote }}
+    secretName: {{ . | quote }}
 {{- end }}
 rules:
-  - host: {{ $host }}
+  - host: {{ $host | quote }}
     http:
       paths:
         {{- range include "lamplighter.paths" . | fromJsonArray }}
-        - path: {{ . }}
+        - path: {{ . | quote }}
           pathType: Prefix
           backend:
             service:
-              name: {{ include "lamplighter.fullname" $root }}
+              name: {{ include "lamplighter.fullname" $root | quote }}
               port:
                 name: public
         {{- end }}

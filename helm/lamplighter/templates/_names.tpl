@@ -33,8 +33,8 @@
 
 {{/* What never changes in a release's life: a Deployment's selector cannot. */}}
 {{- define "lamplighter.selector" -}}
-app.kubernetes.io/name: {{ include "lamplighter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "lamplighter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "lamplighter.labels" -}}

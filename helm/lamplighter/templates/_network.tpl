@@ -4,11 +4,11 @@
 {{- $peer := last . -}}
 {{- if $peer.cidr -}}
 - ipBlock:
-    cidr: {{ $peer.cidr }}
+    cidr: {{ $peer.cidr | quote }}
 {{- else -}}
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ default $root.Release.Namespace $peer.namespace }}
+      kubernetes.io/metadata.name: {{ default $root.Release.Namespace $peer.namespace | quote }}
   {{- with $peer.podLabels }}
   podSelector:
     matchLabels:
@@ -41,17 +41,17 @@
 {{- range $peer := .peers }}
 {{- if $peer.cidr }}
 - {{ $way }}CIDR:
-    - {{ $peer.cidr }}
+    - {{ $peer.cidr | quote }}
 {{- else if $peer.entity }}
 - {{ $way }}Entities:
-    - {{ $peer.entity }}
+    - {{ $peer.entity | quote }}
 {{- else if $peer.fqdn }}
 - {{ $way }}FQDNs:
-    - matchName: {{ $peer.fqdn }}
+    - matchName: {{ $peer.fqdn | quote }}
 {{- else }}
 - {{ $way }}Endpoints:
     - matchLabels:
-        k8s:io.kubernetes.pod.namespace: {{ default $root.Release.Namespace $peer.namespace }}
+        k8s:io.kubernetes.pod.namespace: {{ default $root.Release.Namespace $peer.namespace | quote }}
         {{- with $peer.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

@@ -30,7 +30,7 @@ env:
   - name: LAMPLIGHTER_LOG
     value: {{ .Values.log.filter | quote }}
   - name: LAMPLIGHTER_LOG_FORMAT
-    value: {{ .Values.log.format }}
+    value: {{ .Values.log.format | quote }}
   # By these two it knows whether the loopback is its own.
   - name: LAMPLIGHTER_POD_IP
     valueFrom:
@@ -111,9 +111,9 @@ projected:
     - serviceAccountToken:
         {{- toYaml (last .) | nindent 8 }}
     - configMap:
-        name: {{ $root.Values.apiServer.caConfigMap }}
+        name: {{ $root.Values.apiServer.caConfigMap | quote }}
         items:
-          - key: {{ $root.Values.apiServer.caKey }}
+          - key: {{ $root.Values.apiServer.caKey | quote }}
             path: ca.crt
     - downwardAPI:
         items:
@@ -125,45 +125,45 @@ projected:
 {{- define "lamplighter.files" -}}
 {{- $values := .Values -}}
 - configMap:
-    name: {{ include "lamplighter.fullname" . }}
+    name: {{ include "lamplighter.fullname" . | quote }}
     items:
       - key: config.yaml
         path: config.yaml
 {{- with $values.oidc.clientSecret.existingSecret }}
 - secret:
-    name: {{ . }}
+    name: {{ . | quote }}
     items:
-      - key: {{ $values.oidc.clientSecret.key }}
+      - key: {{ $values.oidc.clientSecret.key | quote }}
         path: client-secret
 {{- end }}
 {{- with include "lamplighter.sessionSecret" . }}
 - secret:
-    name: {{ . }}
+    name: {{ . | quote }}
     items:
       {{- range include "lamplighter.sessionKeys" $ | fromJsonArray }}
-      - key: {{ . }}
+      - key: {{ . | quote }}
         path: session/{{ . }}
       {{- end }}
 {{- end }}
 {{- with $values.store.redis.existingSecret }}
 - secret:
-    name: {{ . }}
+    name: {{ . | quote }}
     items:
-      - key: {{ $values.store.redis.key }}
+      - key: {{ $values.store.redis.key | quote }}
         path: redis-url
 {{- end }}
 {{- with $values.caBundle.configMap }}
 - configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
     items:
-      - key: {{ $values.caBundle.key }}
+      - key: {{ $values.caBundle.key | quote }}
         path: ca.crt
 {{- end }}
 {{- with $values.caBundle.secret }}
 - secret:
-    name: {{ . }}
+    name: {{ . | quote }}
     items:
-      - key: {{ $values.caBundle.key }}
+      - key: {{ $values.caBundle.key | quote }}
         path: ca.crt
 {{- end }}
 {{- end }}
