@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         }
     }
     let tests = [
-        papers::tests(),
+        papers::tests(&parts),
         golden::tests(&parts),
         refusals::tests(&parts),
         binary::tests(&parts),

@@ -7,15 +7,16 @@ use std::fs;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::helm::chart;
-use crate::trial;
+use crate::helm::{Helm, chart, parse};
+use crate::{Parts, trial};
 
-pub(crate) fn tests() -> Vec<Trial> {
+pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
         trial("papers::the_schema_is_closed_and_explains_every_key", closed),
         trial("papers::the_schema_and_the_values_have_the_same_keys", same_keys),
         trial("papers::the_readme_has_every_value", readme),
         trial("papers::the_chart_is_of_this_version", version),
+        parts.test("papers::what_the_readme_and_the_values_show_renders", shown),
     ]
 }
 
@@ -138,6 +139,18 @@ fn readme() {
         readme == wanted,
         "run `UPDATE_GOLDEN=1 cargo test --test chart` and commit helm/lamplighter/README.md"
     );
+}
+
+fn shown(helm: &Helm) {
+    let readme = read("README.md");
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(!parse(&helm.template(None, example, &[]).unwrap()).is_empty());
+
+    let values = read("values.yaml");
+    let (_, roles) = values.split_once("\n# roles:\n").unwrap();
+    let (roles, _) = roles.split_once("\nroles: []").unwrap();
+    let roles: Vec<_> = roles.lines().map(|line| line.trim_start_matches('#')).collect();
+    helm.template(Some("gateway"), &format!("roles:\n{}", roles.join("\n")), &[]).unwrap();
 }
 
 fn version() {

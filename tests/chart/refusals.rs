@@ -237,6 +237,7 @@ fn misfits(helm: &Helm) {
         ("integration: {kind: apache}", "/integration/kind"),
         ("session: {ttl: a day}", "/session/ttl"),
         ("replicas: 0", "/replicas"),
+        ("session: {ttl: null}", "/session"),
         ("apiServer: {tokenSeconds: 599}", "/apiServer/tokenSeconds"),
         ("session: {keys: ['a/../b']}", "/session/keys/0"),
         ("oidc: {clientSecret: a-secret}", "/oidc/clientSecret"),

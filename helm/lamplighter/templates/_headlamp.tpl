@@ -24,7 +24,7 @@ config:
   oidc:
     secret:
       create: false
-  # From Headlamp 0.43 on: its menu names the person.
+  # From Headlamp 0.43 on: its menu names the person. Older ones do not start with it.
   extraArgs:
     - -proxy-auth=true
 # Its chart makes Headlamp's own ServiceAccount cluster-admin otherwise.

@@ -70,8 +70,7 @@ readinessProbe:
   httpGet:
     path: /readyz
     port: admin
-  periodSeconds: 2
-  failureThreshold: 1
+  periodSeconds: 5
 {{- with .Values.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
