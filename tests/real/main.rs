@@ -10,6 +10,7 @@
 )]
 
 mod browser;
+mod chart;
 mod cluster;
 mod demo;
 mod fallback;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         operations::tests(&parts),
         store::tests(&parts),
         in_cluster::tests(&parts),
+        chart::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
         kubectl::tests(&parts),

@@ -5,6 +5,7 @@
 KUBERNETES_VERSION=1.35.4
 ETCD_VERSION=v3.6.5
 COREDNS_VERSION=v1.15.0
+HELM_VERSION=v4.3.1
 INGRESS_NGINX_VERSION=v0.0.0-20240708192948-52c50467d67d # 1.11; the module proxy serves nothing newer
 KUBE_COMMANDS="kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl"
 
@@ -32,6 +33,7 @@ make_once() {
 kube_dir() { artifact kube "$KUBERNETES_VERSION" "$(cat "$HERE/kube/main.go")" "$(declare -f build_kube kube_module)"; }
 etcd_dir() { artifact etcd "$ETCD_VERSION" "$(declare -f build_etcd build_tool)"; }
 coredns_dir() { artifact coredns "$COREDNS_VERSION" "$(declare -f build_coredns build_tool)"; }
+helm_dir() { artifact helm "$HELM_VERSION" "$(declare -f build_helm build_tool)"; }
 ingress_nginx_dir() { artifact ingress-nginx "$INGRESS_NGINX_VERSION" "$(declare -f build_ingress_nginx build_tool)"; }
 node_modules_dir() { artifact node "$(cat "$HERE/node/package.json" "$HERE/node/package-lock.json")"; }
 
@@ -41,6 +43,7 @@ build_all() {
   export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false"
   make_once "$(etcd_dir)" build_etcd
   make_once "$(kube_dir)" build_kube
+  make_once "$(helm_dir)" build_helm
   make_once "$(node_modules_dir)" install_node_modules
   if $PODS; then
     make_once "$(coredns_dir)" build_coredns
@@ -54,7 +57,7 @@ build_all() {
 need_built() {
   local folder folders missing
   have node || die "needs Node.js"
-  folders="$(kube_dir) $(etcd_dir) $(node_modules_dir)"
+  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(node_modules_dir)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"
@@ -81,6 +84,7 @@ build_tool() {
 }
 
 build_etcd() { build_tool "$1" etcd go.etcd.io/etcd/server/v3 "$ETCD_VERSION"; }
+build_helm() { build_tool "$1" helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION" "-X helm.sh/helm/v4/internal/version.version=$HELM_VERSION"; }
 build_coredns() { build_tool "$1" coredns github.com/coredns/coredns "$COREDNS_VERSION"; }
 
 build_ingress_nginx() {

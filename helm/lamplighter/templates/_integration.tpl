@@ -1,0 +1,71 @@
+{{/*
+The kinds for which the ingress asks lamplighter before it passes a request on. Each has a file of its own beside
+integration/ingress-nginx.yaml, and stands here once lamplighter answers in its dialect.
+*/}}
+{{- define "lamplighter.forwardAuthKinds" -}}
+["none", "ingress-nginx"]
+{{- end }}
+
+{{/* "true" where this kind's way is to be made: (list . kind...). */}}
+{{- define "lamplighter.routes" -}}
+{{- if has (first .).Values.integration.kind (rest .) -}}true{{- end -}}
+{{- end }}
+
+{{- define "lamplighter.check.integration" -}}
+{{- $kind := .Values.integration.kind -}}
+{{- if and (eq .Values.mode "gateway") (not (has $kind (include "lamplighter.forwardAuthKinds" . | fromJsonArray))) }}
+{{- if eq $kind "ingress" }}
+integration.kind: is ingress, and a plain Ingress asks nobody before it passes a request on; set ingress-nginx, or use mode: proxy with this kind
+{{- else }}
+integration.kind: is {{ $kind }}, which is not yet in forward auth; use mode: proxy with this kind
+{{- end }}
+{{- end }}
+{{- if and (has $kind (list "gateway-api" "envoy-gateway")) (not .Values.integration.gatewayApi.parentRefs) }}
+integration.gatewayApi.parentRefs: is empty, so the HTTPRoute would be of no Gateway; name yours
+{{- end }}
+{{- end }}
+
+{{/* The paths that lead to lamplighter, as JSON. Behind an ingress that asks, everything else leads to the UI. */}}
+{{- define "lamplighter.paths" -}}
+{{- if eq .Values.mode "gateway" -}}
+["/lamplighter/"]
+{{- else if .Values.basePath -}}
+{{- list "/lamplighter/" .Values.basePath | toJson -}}
+{{- else -}}
+["/"]
+{{- end -}}
+{{- end }}
+
+{{- define "lamplighter.ingress" -}}
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ include "lamplighter.fullname" . | quote }}
+  namespace: {{ include "lamplighter.podNamespace" . | quote }}
+  labels:
+    {{- include "lamplighter.labels" . | nindent 4 }}
+{{- end }}
+
+{{- define "lamplighter.ingressSpec" -}}
+{{- $root := . -}}
+{{- $host := include "lamplighter.host" . -}}
+{{- with .Values.integration.ingress.tlsSecret }}
+tls:
+  - hosts:
+      - {{ $host | quote }}
+    secretName: {{ . | quote }}
+{{- end }}
+rules:
+  - host: {{ $host | quote }}
+    http:
+      paths:
+        {{- range include "lamplighter.paths" . | fromJsonArray }}
+        - path: {{ . | quote }}
+          pathType: Prefix
+          backend:
+            service:
+              name: {{ include "lamplighter.fullname" $root | quote }}
+              port:
+                name: public
+        {{- end }}
+{{- end }}

@@ -1,0 +1,80 @@
+//! The chart, as `helm template` renders it: no cluster is needed.
+//!
+//! Helm is the one on the PATH, where `eval "$(tests/rig/rig env)"` puts the rig's. Without one, the tests that need it say
+//! so and are ignored; with `LAMPLIGHTER_REQUIRE_RIG=1` they fail.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "these are tests; what a person reads is on stderr"
+)]
+
+mod binary;
+mod golden;
+mod headlamp;
+mod helm;
+mod kubernetes;
+mod least_right;
+mod network;
+mod papers;
+mod refusals;
+mod session_key;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::helm::Helm;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let parts = Parts { helm: Helm::find(), headlamp: headlamp::chart() };
+    if !arguments.list {
+        for missing in [parts.helm.as_ref().err(), parts.headlamp.as_ref().err()].into_iter().flatten() {
+            eprintln!("left out: {missing}");
+        }
+    }
+    let tests = [
+        papers::tests(&parts),
+        golden::tests(&parts),
+        refusals::tests(&parts),
+        binary::tests(&parts),
+        kubernetes::tests(&parts),
+        least_right::tests(&parts),
+        network::tests(&parts),
+        session_key::tests(&parts),
+        headlamp::tests(&parts),
+    ];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
+}
+
+/// The parts that are there, or what is missing.
+struct Parts {
+    helm: Result<Helm, String>,
+    headlamp: Result<PathBuf, String>,
+}
+
+impl Parts {
+    /// A test that renders.
+    fn test(&self, name: &str, run: impl FnOnce(&Helm) + Send + 'static) -> Trial {
+        match self.helm.clone() {
+            Ok(helm) => trial(name, move || run(&helm)),
+            Err(missing) if helm::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
+    }
+}
+
+/// A test that needs nothing.
+fn trial(name: &str, run: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        run();
+        Ok(())
+    })
+}
+
+/// A test whose part is not there.
+fn left_out(name: &str) -> Trial {
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
+}
