@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::browser::{HOST, PODS, ask, get};
 use super::check::{job, variant};
 use super::house::Bench;
-use super::measure::{Unit, measure as compare};
+use super::measure::{Field, Unit, measure as compare};
 use super::process::{CLIENT, Part, SERVER, free_address};
 use super::report::{Bound, Goal, Section};
 use super::servers::{self, KEPT, question, upstream};
@@ -20,35 +20,9 @@ const OURS_NEW: &str = "auth_request to lamplighter, not kept";
 const NONE: &str = "no auth_request";
 
 pub(crate) fn measure(bench: &Bench) -> Done<Section> {
-    let gateway = bench.lamplighter(CLIENT, None)?;
-    let session = gateway.sign_in("ada")?;
-    let authz = gateway.authz;
-    let answer = exchange(authz, &ask(&authz.to_string(), "/authz/auth-request", &session))?;
-    let (bare, bare_address) = bench.own_part("bare", CLIENT, &[answer.head.bytes.to_string()])?;
     bench.write("page", &"x".repeat(1_000))?;
-    let ways = [
-        (BARE, bare_address, Some(true)),
-        (OURS, authz, Some(true)),
-        (BARE_NEW, bare_address, Some(false)),
-        (OURS_NEW, authz, Some(false)),
-        (NONE, bare_address, None),
-    ];
-    let (nginx, address_of) = nginx(bench, &ways)?;
-    let variants: Vec<_> = ways
-        .iter()
-        .zip(&address_of)
-        .map(|((name, _, asks), address)| {
-            let service: &[&Part] = match asks {
-                None => &[&nginx],
-                Some(_) if name.contains("bare") => &[&nginx, &bare],
-                Some(_) => &[&nginx, &gateway.part],
-            };
-            variant(name, service, job(*address, get(HOST, PODS, &session), 200))
-        })
-        .collect();
     say("behind nginx's auth_request");
-    let (baseline, variants) = variants.split_first().ok_or("nothing to compare")?;
-    let table = compare(bench, Unit::Answer, baseline, variants)?;
+    let table = compare(bench, Unit::Answer, || start(bench))?;
     let rate = |name| table.of(name, |ratio| ratio.rate);
     let not_kept = table.between(OURS_NEW, BARE_NEW, |ratio| ratio.rate);
     Ok(Section {
@@ -65,6 +39,32 @@ pub(crate) fn measure(bench: &Bench) -> Done<Section> {
         facts: Vec::new(),
         tables: vec![table],
     })
+}
+
+fn start(bench: &Bench) -> Done<Field> {
+    let gateway = bench.lamplighter(CLIENT, None)?;
+    let session = gateway.sign_in("ada")?;
+    let authz = gateway.authz;
+    let answer = exchange(authz, &ask(&authz.to_string(), "/authz/auth-request", &session))?;
+    let (bare, bare_address) = bench.own_part("bare", CLIENT, &[answer.head.bytes.to_string()])?;
+    let ways = [
+        (BARE, bare_address, Some(true)),
+        (OURS, authz, Some(true)),
+        (BARE_NEW, bare_address, Some(false)),
+        (OURS_NEW, authz, Some(false)),
+        (NONE, bare_address, None),
+    ];
+    let (nginx, address_of) = nginx(bench, &ways)?;
+    let variant_of = |((name, _, asks), address): (&Way, &SocketAddr)| {
+        let service: &[&Part] = match asks {
+            None => &[&nginx],
+            Some(_) if name.contains("bare") => &[&nginx, &bare],
+            Some(_) => &[&nginx, &gateway.part],
+        };
+        variant(name, service, job(*address, get(HOST, PODS, &session), 200))
+    };
+    let variants = ways.iter().zip(&address_of).map(variant_of).collect();
+    Ok(Field { parts: vec![gateway.part, bare, nginx], variants })
 }
 
 type Way = (&'static str, SocketAddr, Option<bool>);

@@ -6,7 +6,7 @@
 
 use super::house::Bench;
 use super::load::{self, Job};
-use super::process::CLIENT;
+use super::process::{CLIENT, Part};
 use super::stats::{Spread, number};
 use super::{Done, proc, say};
 
@@ -74,15 +74,33 @@ pub(crate) struct Table {
     pub(crate) foreign: Option<Spread>,
 }
 
-/// Measures `variants` by `baseline`.
-pub(crate) fn measure(bench: &Bench, unit: Unit, baseline: &Variant, variants: &[Variant]) -> Done<Table> {
-    let planned = bench.options.rounds * (2 * variants.len() + 1);
-    let mut run = Run { bench, unit, samples: 0, dropped: 0, repeats: planned / 2, foreign: Vec::new() };
-    let mut rows: Vec<Row> =
-        variants.iter().map(|variant| Row { name: variant.name.clone(), rounds: Vec::new() }).collect();
+/// What one round is about.
+pub(crate) struct Field {
+    /// What has to run meanwhile.
+    pub(crate) parts: Vec<Part>,
+    /// The baseline, and what is measured by it. The same in each round, by name.
+    pub(crate) variants: Vec<Variant>,
+}
+
+/// Measures what `start` starts, anew for each round: where the pages of a process happen to lie moves its speed by a
+/// tenth, and stays with it for life.
+pub(crate) fn measure(bench: &Bench, unit: Unit, start: impl Fn() -> Done<Field>) -> Done<Table> {
+    let mut run = Run { bench, unit, samples: 0, dropped: 0, repeats: 0, foreign: Vec::new() };
+    let mut name = String::new();
+    let mut rows: Vec<Row> = Vec::new();
     let mut baselines = Vec::new();
     for round in 0..bench.options.rounds {
+        let field = start()?;
+        let (baseline, variants) = field.variants.split_first().ok_or("nothing to compare")?;
         say(&format!("{}: round {} of {}", baseline.name, round + 1, bench.options.rounds));
+        run.repeats += variants.len();
+        baseline.name.clone_into(&mut name);
+        if rows.is_empty() {
+            rows = variants
+                .iter()
+                .map(|variant| Row { name: variant.name.clone(), rounds: Vec::new() })
+                .collect();
+        }
         let mut order: Vec<usize> = (0..variants.len()).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -95,9 +113,10 @@ pub(crate) fn measure(bench: &Bench, unit: Unit, baseline: &Variant, variants: &
             baselines.extend(after.map(|sample| sample.cpu_us));
             before = after;
         }
+        drop(field.parts);
     }
     Ok(Table {
-        baseline: baseline.name.clone(),
+        baseline: name,
         unit,
         rows,
         baseline_cpu_us: Spread::of(baselines),

@@ -6,7 +6,7 @@ use super::browser::{HOST, get};
 use super::check::{job, variant};
 use super::house::Bench;
 use super::load::Job;
-use super::measure::{Table, Unit, measure as compare};
+use super::measure::{Field, Table, Unit, measure as compare};
 use super::process::{CLIENT, Part, SERVER, free_address};
 use super::report::{Bound, Goal, Section};
 use super::servers::{self, KEPT, upstream};
@@ -25,15 +25,8 @@ const BIG: &str = "/clusters/main/api/v1/big";
 /// Bytes of the big answer.
 const BIG_BYTES: usize = 100_000_000;
 
-/// The servers, and where they listen.
-struct Ways {
-    ways: Vec<(&'static str, Part, SocketAddr)>,
-    session: String,
-}
-
 pub(crate) fn measure(bench: &Bench) -> Done<Section> {
-    let ways = start(bench)?;
-    let tables = FETCHES.iter().map(|fetch| ways.compare(bench, fetch)).collect::<Done<Vec<Table>>>()?;
+    let tables = FETCHES.iter().map(|fetch| fetch.measure(bench)).collect::<Done<Vec<Table>>>()?;
     Ok(Section {
         title: "Proxy mode".to_owned(),
         text: "Each proxy puts a token of the same length into the request; lamplighter also makes its decision. The \
@@ -46,7 +39,7 @@ pub(crate) fn measure(bench: &Bench) -> Done<Section> {
     })
 }
 
-fn start(bench: &Bench) -> Done<Ways> {
+fn start(bench: &Bench, fetch: &Fetch) -> Done<Field> {
     let (app, app_address) = app(bench)?;
     let gateway = bench.lamplighter(SERVER, Some(app_address))?;
     let session = gateway.sign_in("ada")?;
@@ -56,13 +49,19 @@ fn start(bench: &Bench) -> Done<Ways> {
     }
     let (nginx, nginx_address) = nginx(bench, app_address)?;
     let (haproxy, haproxy_address) = servers::haproxy(bench, SERVER, app_address)?;
-    let ways = vec![
-        (NGINX, nginx, nginx_address),
-        (OURS, gateway.part, gateway.public),
-        (HAPROXY, haproxy, haproxy_address),
-        (DIRECT, app, app_address),
+    let variant_of = |name: &str, parts: &[&Part], address: SocketAddr| {
+        let request = get(HOST, fetch.target, &session);
+        variant(name, parts, Job { connections: fetch.connections, ..job(address, request, 200) })
+    };
+    let baseline = format!("{NGINX}, {}", fetch.name);
+    let variants = vec![
+        variant_of(&baseline, &[&nginx], nginx_address),
+        variant_of(OURS, &[&gateway.part], gateway.public),
+        variant_of(HAPROXY, &[&haproxy], haproxy_address),
+        // Without a proxy, there is no proxy's CPU.
+        variant_of(DIRECT, &[], app_address),
     ];
-    Ok(Ways { ways, session })
+    Ok(Field { parts: vec![app, gateway.part, nginx, haproxy], variants })
 }
 
 /// The UI's place: small JSON, and a big file.
@@ -102,23 +101,10 @@ const FETCHES: [Fetch; 3] = [
     Fetch { unit: Unit::Megabyte, target: BIG, connections: 4, name: "100 MB, 4 connections" },
 ];
 
-impl Ways {
-    fn compare(&self, bench: &Bench, fetch: &Fetch) -> Done<Table> {
-        say(&format!("the proxy, {}", fetch.name));
-        let variants: Vec<_> = self
-            .ways
-            .iter()
-            .map(|(name, part, address)| {
-                let request = get(HOST, fetch.target, &self.session);
-                let job = Job { connections: fetch.connections, ..job(*address, request, 200) };
-                // Without a proxy, there is no proxy's CPU.
-                let servers: &[&Part] = if *name == DIRECT { &[] } else { &[part] };
-                variant(name, servers, job)
-            })
-            .collect();
-        let (baseline, variants) = variants.split_first().ok_or("nothing to compare")?;
-        let table = compare(bench, fetch.unit, baseline, variants)?;
-        Ok(Table { baseline: format!("{NGINX}, {}", fetch.name), ..table })
+impl Fetch {
+    fn measure(&self, bench: &Bench) -> Done<Table> {
+        say(&format!("the proxy, {}", self.name));
+        compare(bench, self.unit, || start(bench, self))
     }
 }
 

@@ -191,7 +191,8 @@ fn method(options: &Options, sections: &[Section]) -> String {
         "The server of the moment is pinned to core 0, the load client and what lies behind the server to core 1; all \
          servers are up at once, each in a session of its own that the scheduler prefers to other people's where root \
          runs this. A sample takes {} s, after 0.1 s of warming up. Each sample is divided by the mean of \
-         the two baseline samples right before and after it; {} rounds, each in the other direction. A sample during \
+         the two baseline samples right before and after it; {} rounds, each with servers that were started for it (where \
+         the pages of a process happen to lie moves its speed by a tenth) and in the other direction. A sample during \
          which other processes took more than 0.2 cores is repeated, three times at most, until there were half as many as samples; one with more than {} is \
          dropped: {dropped} of {samples} were. CPU is what the kernel's schedstat says of the server's threads, divided by its \
          answers; the client's and the upstream's are not in it. Values are medians, in brackets the quartiles and the \
