@@ -19,6 +19,7 @@ mod idle;
 mod in_cluster;
 mod ingress_answers;
 mod ingress_nginx;
+mod k3s;
 mod kubectl;
 mod mint;
 mod operations;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         store::tests(&parts),
         in_cluster::tests(&parts),
         chart::tests(&parts),
+        k3s::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
         kubectl::tests(&parts),
