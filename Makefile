@@ -78,9 +78,10 @@ image-test: image ## the pods of the tests on real parts, from that image
 .PHONY: bench
 bench: ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to docs/benchmarks.md; PEER_URL= PEER_COOKIE= add a peer
 	benches/install
-	cargo build --release --bin lamplighter
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin lamplighter --target $(IMAGE_TARGET)
 	cargo build --release --example bench
-	@"$${CARGO_TARGET_DIR:-target}/release/examples/bench" --binary "$${CARGO_TARGET_DIR:-target}/release/lamplighter"
+	@target="$${CARGO_TARGET_DIR:-target}"; \
+	  "$$target/release/examples/bench" --binary "$$target/$(IMAGE_TARGET)/release/lamplighter"
 
 .PHONY: docs
 docs: ## write docs/configuration.md anew from the settings' own comments
