@@ -128,6 +128,35 @@ fn the_example_is_a_good_file() {
     assert_eq!(parse(&text).roles.len(), 2);
 }
 
+/// The YAML blocks of `page` that are a whole configuration, without what a list indents them by.
+fn configurations(page: &str) -> Vec<String> {
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let flush = blocks.map(|(block, _)| {
+        let indent = block.len() - block.trim_start().len();
+        block.lines().map(|line| line.get(indent..).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    });
+    flush.filter(|block| block.starts_with("site:")).collect()
+}
+
+#[test]
+fn the_pages_about_moving_here_have_good_files() {
+    let secret = TempFile::new("a-client-secret");
+    let key = TempFile::new([7; 32]);
+    for page in [
+        include_str!("../../../docs/migrate/from-headlamps-oidc.md"),
+        include_str!("../../../docs/migrate/from-kube-oidc-proxy.md"),
+        include_str!("../../../docs/migrate/from-oauth2-proxy.md"),
+        include_str!("../../../docs/migrate/from-pasted-tokens.md"),
+    ] {
+        let configurations = configurations(page);
+        assert_eq!(configurations.len(), 1, "{page}");
+        let text = configurations[0]
+            .replace("/etc/lamplighter/client-secret", secret.name())
+            .replace("/etc/lamplighter/session-key", key.name());
+        assert!(!parse(&text).roles.is_empty(), "{text}");
+    }
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "asks whoever runs the tests, not the product's settings")]
 fn the_reference_is_up_to_date() {
