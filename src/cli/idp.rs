@@ -15,7 +15,9 @@ const EX_USAGE: u8 = 2;
 
 /// What clap cannot know: which formats a provider has.
 const FORMATS: &str = "config (the default): lamplighter's own settings, for every provider\n\
-    authentik: steps, blueprint, terraform";
+    authentik: steps, blueprint, terraform\n\
+    dex: static-client\n\
+    keycloak: steps, realm-json";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = FORMATS)]

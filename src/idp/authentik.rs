@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::escape::{code, hcl, yaml};
-use super::{Client, ForeignIssuer, Format, Known};
+use super::{Client, ForeignIssuer, Format, Known, text};
 
 pub(super) const STEPS: Format =
     Format { name: "steps", what: "what to fill in, in its admin interface", render: steps };
@@ -83,8 +83,4 @@ fn slug(issuer: &str) -> Option<&str> {
     let slug = rest.strip_suffix('/')?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (!slug.is_empty() && slug.bytes().all(is_allowed)).then_some(slug)
-}
-
-fn text(template: &impl Template) -> String {
-    template.render().expect("a String takes all")
 }

@@ -1,7 +1,7 @@
 //! What each provider is known to do.
 
 use super::own::CONFIG;
-use super::{Known, Tried, authentik};
+use super::{Known, Tried, authentik, dex, keycloak};
 
 const STANDARD: &[&str] = &["openid", "profile", "email"];
 const WITH_GROUPS: &[&str] = &["openid", "profile", "email", "groups"];
@@ -77,7 +77,7 @@ pub static KEYCLOAK: Known = Known {
         "Its issuer follows the address at which it is asked unless `hostname` is set.",
     ],
     tried: Tried::No,
-    formats: &[CONFIG],
+    formats: &[CONFIG, keycloak::STEPS, keycloak::REALM],
 };
 
 /// Dex.
@@ -95,7 +95,7 @@ pub static DEX: Known = Known {
         "It has no sign-out in 2.45: who signs in again may not be asked for a password.",
     ],
     tried: Tried::No,
-    formats: &[CONFIG],
+    formats: &[CONFIG, dex::STATIC_CLIENT],
 };
 
 /// Microsoft Entra ID.

@@ -4,7 +4,9 @@
 //! `lamplighter idp` and the pages in `docs/providers` read the same.
 
 mod authentik;
+mod dex;
 mod escape;
+mod keycloak;
 mod known;
 mod own;
 
@@ -136,4 +138,9 @@ impl Format {
     pub fn render(&self, known: &Known, client: &Client) -> Result<String, ForeignIssuer> {
         (self.render)(known, client)
     }
+}
+
+/// The text of `template`, whose last line end askama leaves out.
+fn text(template: &impl askama::Template) -> String {
+    template.render().expect("a String takes all") + "\n"
 }

@@ -41,6 +41,16 @@ fn every_provider_has_a_name_of_its_own_and_prints_its_settings() {
 }
 
 #[test]
+fn whatever_is_printed_ends_with_its_last_line() {
+    for known in ALL {
+        for format in known.formats {
+            let text = format.render(known, &known.example()).unwrap();
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{} {}", known.name, format.name);
+        }
+    }
+}
+
+#[test]
 fn lamplighters_own_settings() {
     let text = print(&ENTRA, "config", &public(&ENTRA)) + &print(&COGNITO, "config", &COGNITO.example());
     insta::assert_snapshot!("own", text);
@@ -130,5 +140,64 @@ fn an_issuer_that_is_not_authentiks_is_told() {
                 )
             );
         }
+    }
+}
+
+#[test]
+fn keycloaks_realm_and_steps() {
+    insta::assert_snapshot!("keycloak-realm", print(&KEYCLOAK, "realm-json", &KEYCLOAK.example()));
+    insta::assert_snapshot!("keycloak-steps", print(&KEYCLOAK, "steps", &KEYCLOAK.example()));
+}
+
+#[test]
+fn a_realm_holds_whatever_the_values_are_and_no_secret() {
+    for client in [KEYCLOAK.example(), public(&KEYCLOAK), hostile(&KEYCLOAK)] {
+        let realm: Value = serde_json::from_str(&print(&KEYCLOAK, "realm-json", &client)).unwrap();
+        assert_eq!(realm["realm"], "example");
+        let groups: Vec<_> = client.groups.iter().map(|name| json!({"name": name})).collect();
+        assert_eq!(realm["groups"], Value::from(groups));
+        let [inner] = realm["clients"].as_array().unwrap().as_slice() else { panic!("one client") };
+        assert_eq!(inner["clientId"], client.client_id);
+        assert_eq!(inner["publicClient"], client.secret_file.is_none());
+        assert_eq!(inner["redirectUris"], json!([client.redirect_uri()]));
+        assert_eq!(inner["attributes"]["pkce.code.challenge.method"], "S256");
+        assert!(inner.get("secret").is_none());
+    }
+}
+
+#[test]
+fn an_issuer_that_is_not_keycloaks_is_told() {
+    for issuer in [
+        "https://a.example",
+        "https://a.example/realms/",
+        "https://a.example/realms/a/",
+        "https://a.example/realms/a b",
+    ] {
+        let client = Client { issuer: issuer.to_owned(), ..KEYCLOAK.example() };
+        for format in ["steps", "realm-json"] {
+            let error = KEYCLOAK.format(format).unwrap().render(&KEYCLOAK, &client).unwrap_err();
+            assert!(error.to_string().contains("https://HOST/realms/REALM, without a last slash"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn dexs_static_client() {
+    insta::assert_snapshot!("dex-static-client", print(&DEX, "static-client", &DEX.example()));
+}
+
+#[test]
+fn dexs_configuration_is_yaml_whatever_the_values() {
+    for client in [DEX.example(), public(&DEX), hostile(&DEX)] {
+        let config = yaml(&print(&DEX, "static-client", &client));
+        assert_eq!(config["issuer"], client.issuer);
+        let [inner] = config["staticClients"].as_array().unwrap().as_slice() else { panic!("one client") };
+        assert_eq!(
+            (&inner["id"], &inner["redirectURIs"]),
+            (&client.client_id.clone().into(), &json!([client.redirect_uri()]))
+        );
+        let is_public = client.secret_file.is_none();
+        assert_eq!((inner["public"] == true, inner.get("secretEnv").is_none()), (is_public, is_public));
+        assert!(inner.get("secret").is_none());
     }
 }
