@@ -83,5 +83,5 @@ bench: ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to d
 	@"$${CARGO_TARGET_DIR:-target}/release/examples/bench" --binary "$${CARGO_TARGET_DIR:-target}/release/lamplighter"
 
 .PHONY: docs
-docs: ## write docs/configuration.md anew from the settings' own comments
-	UPDATE_DOCS=1 cargo test --lib the_reference
+docs: ## write docs/configuration.md and docs/providers anew from what the code says
+	UPDATE_DOCS=1 cargo test --lib up_to_date
