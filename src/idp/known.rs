@@ -76,7 +76,7 @@ pub static KEYCLOAK: Known = Known {
          `groupsClaim: /realm_access/roles`.",
         "Its issuer follows the address at which it is asked unless `hostname` is set.",
     ],
-    tried: Tried::No,
+    tried: Tried::Run("Keycloak 26.4.2"),
     formats: &[CONFIG, keycloak::STEPS, keycloak::REALM],
 };
 
@@ -94,7 +94,7 @@ pub static DEX: Known = Known {
         "`preferred_username` is there only where the connector has it: else people are called by `name`.",
         "It has no sign-out in 2.45: who signs in again may not be asked for a password.",
     ],
-    tried: Tried::No,
+    tried: Tried::Run("Dex 2.45.1"),
     formats: &[CONFIG, dex::STATIC_CLIENT],
 };
 

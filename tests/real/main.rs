@@ -16,6 +16,7 @@ mod demo;
 mod fallback;
 mod house;
 mod idle;
+mod idp;
 mod in_cluster;
 mod ingress_answers;
 mod ingress_nginx;
@@ -35,6 +36,7 @@ mod visitor;
 mod wait;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         chart::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
+        idp::tests(&parts),
         kubectl::tests(&parts),
         fallback::tests(&parts),
         browser::tests(&parts),
@@ -84,6 +87,20 @@ impl Parts {
                 runtime.block_on(run(rig));
                 Ok(())
             }),
+            Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
+    }
+
+    /// A test on the rig that needs a program, too, which `rig env` puts on the PATH.
+    fn test_with<F: Future<Output = ()>>(
+        &self,
+        program: &str,
+        name: &str,
+        run: impl FnOnce(Rig, PathBuf) -> F + Send + 'static,
+    ) -> Trial {
+        match rig::program(program) {
+            Ok(program) => self.test(name, move |rig| run(rig, program)),
             Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
             Err(_) => left_out(name),
         }
