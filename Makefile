@@ -84,5 +84,5 @@ bench: ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to d
 	  "$$target/release/examples/bench" --binary "$$target/$(IMAGE_TARGET)/release/lamplighter"
 
 .PHONY: docs
-docs: ## write docs/configuration.md anew from the settings' own comments
-	UPDATE_DOCS=1 cargo test --lib the_reference
+docs: ## write docs/configuration.md and docs/providers anew from what the code says
+	UPDATE_DOCS=1 cargo test --lib up_to_date

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod edge;
+pub mod idp;
 pub mod k8s;
 pub mod keepalive;
 pub mod metrics;

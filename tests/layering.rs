@@ -44,6 +44,12 @@ fn decisions_perform_no_io() {
 }
 
 #[test]
+fn what_is_known_of_providers_is_data() {
+    let others = ["crate::auth", "crate::edge", "crate::proxy"];
+    assert_names_none(&files_of("idp"), &[&NOT_IN_THE_HEAD[..], &others].concat());
+}
+
+#[test]
 fn decisions_about_people_know_no_ingress() {
     assert_names_none(&files_of("auth"), &["crate::edge"]);
 }

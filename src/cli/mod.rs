@@ -8,6 +8,7 @@
 mod config;
 mod demo;
 mod fallback;
+mod idp;
 mod serve;
 pub mod settings;
 mod shutdown;
@@ -42,6 +43,8 @@ enum Command {
     /// The way in when the provider is down.
     #[command(subcommand)]
     Fallback(fallback::Command),
+    /// Print what an identity provider has to be told of lamplighter, or lamplighter of it.
+    Idp(idp::Args),
     /// Run everything on embedded parts, with no configuration: a provider, an API server, an upstream.
     Demo(demo::Args),
 }
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Fallback(command) => fallback::run(&command),
+        Command::Idp(args) => idp::run(&args),
         Command::Demo(args) => demo::run(&args),
     }
 }

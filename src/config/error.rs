@@ -95,7 +95,17 @@ impl std::error::Error for ConfigErrors {}
 pub(super) struct Problems<'a> {
     file: &'a str,
     tree: &'a Node,
+    files: Files,
     found: Vec<Problem>,
+}
+
+/// Where the files are that the configuration names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Files {
+    /// On another machine: nothing is said about them.
+    Elsewhere,
+    /// On this one: each must be there and hold what it should.
+    Here,
 }
 
 struct Problem {
@@ -105,8 +115,8 @@ struct Problem {
 }
 
 impl<'a> Problems<'a> {
-    pub(super) fn new(file: &'a str, tree: &'a Node) -> Self {
-        Self { file, tree, found: Vec::new() }
+    pub(super) fn new(file: &'a str, tree: &'a Node, files: Files) -> Self {
+        Self { file, tree, files, found: Vec::new() }
     }
 
     /// Notes a problem with the setting at `path`.
@@ -122,6 +132,14 @@ impl<'a> Problems<'a> {
     /// The value, if it is one; else notes why not.
     pub(super) fn keep<T>(&mut self, path: &KeyPath, checked: Result<T, String>) -> Option<T> {
         checked.map_err(|message| self.add(path, message)).ok()
+    }
+
+    /// As [`keep`](Self::keep), for what depends on a file. `check` reads it, unless the files are elsewhere.
+    pub(super) fn look(&mut self, path: &KeyPath, check: impl FnOnce() -> Result<(), String>) -> Option<()> {
+        match self.files {
+            Files::Elsewhere => Some(()),
+            Files::Here => self.keep(path, check()),
+        }
     }
 
     /// All values, if they are that; else notes why not, by item.

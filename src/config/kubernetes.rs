@@ -35,10 +35,10 @@ pub(super) struct RawKubernetes {
 impl RawKubernetes {
     pub(super) fn check(self, at: &KeyPath, problems: &mut Problems<'_>) -> Option<Kubernetes> {
         if let Some(path) = &self.kubeconfig {
-            problems.keep(&at.key("kubeconfig"), file::check_filled(path));
+            problems.look(&at.key("kubeconfig"), || file::check_filled(path));
         }
         if let Some(path) = &self.ca_file {
-            problems.keep(&at.key("caFile"), file::check_certificates(path));
+            problems.look(&at.key("caFile"), || file::check_certificates(path));
         }
         let context = self.context.map(|name| text::filled(&name)).transpose();
         let context = problems.keep(&at.key("context"), context)?;

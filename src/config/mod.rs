@@ -45,7 +45,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use self::{error::Problems, raw::RawConfig, tree::Node};
+use self::{
+    error::{Files, Problems},
+    raw::RawConfig,
+    tree::Node,
+};
 
 pub use self::{
     env::{environment, is_on_host_network},
@@ -114,9 +118,30 @@ impl Config {
     ///
     /// When the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, env, Files::Here)
+    }
+
+    /// As [`load`](Self::load), but says nothing about the files that it names: for a machine on which lamplighter does
+    /// not serve, and where they need not be.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_elsewhere(
+        path: &Path,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, env, Files::Elsewhere)
+    }
+
+    fn load_with(
+        path: &Path,
+        env: impl IntoIterator<Item = (String, String)>,
+        files: Files,
+    ) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
         let text = read(path).map_err(|message| ConfigErrors::of_file(&name, None, message))?;
-        Self::parse(&name, &text, env)
+        Self::parse_with(&name, &text, env, files)
     }
 
     /// Reads `text`, which `name` names in messages, with the variables `env` over it.
@@ -131,6 +156,15 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
+        Self::parse_with(name, text, env, Files::Here)
+    }
+
+    fn parse_with(
+        name: &str,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+        files: Files,
+    ) -> Result<Self, ConfigErrors> {
         let schema = schema();
         let settings = settings::settings(&schema);
         let mut tree = Node::parse(text).map_err(|error| {
@@ -142,7 +176,7 @@ impl Config {
         })?;
         let refused = env::overlay(&mut tree, env, &settings);
 
-        let mut problems = Problems::new(name, &tree);
+        let mut problems = Problems::new(name, &tree, files);
         for variable in refused {
             variable.note(&mut problems);
         }

@@ -14,6 +14,7 @@ use super::{
     path::KeyPath,
     quoted, text,
 };
+use crate::idp::{self, Known};
 
 /// The longest clock skew: beyond it, an expired ID token would pass for too long.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
@@ -55,15 +56,58 @@ pub struct Oidc {
     pub max_age: Option<Duration>,
 }
 
-/// What a provider is known to do.
+/// What a provider is known to do: each stands for its scopes and claims in [`crate::idp`].
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Preset {
+    /// Authelia, where claims come from userinfo.
+    Authelia,
     /// authentik, where groups come with the `profile` scope.
     Authentik,
+    /// Amazon Cognito, where the claims are `cognito:groups` and `cognito:username`.
+    Cognito,
+    /// Dex.
+    Dex,
+    /// Microsoft Entra ID, by app roles.
+    Entra,
     /// Any OpenID Provider.
     #[default]
     Generic,
+    /// Google, which has no groups.
+    Google,
+    /// Kanidm.
+    Kanidm,
+    /// Keycloak, which refuses the scope `groups`.
+    Keycloak,
+    /// Okta.
+    Okta,
+    /// OpenUnison.
+    #[serde(rename = "openunison")]
+    OpenUnison,
+    /// Pocket ID.
+    PocketId,
+    /// Zitadel, where an action makes the groups.
+    Zitadel,
+}
+
+impl Preset {
+    fn known(self) -> &'static Known {
+        match self {
+            Self::Authelia => &idp::AUTHELIA,
+            Self::Authentik => &idp::AUTHENTIK,
+            Self::Cognito => &idp::COGNITO,
+            Self::Dex => &idp::DEX,
+            Self::Entra => &idp::ENTRA,
+            Self::Generic => &idp::GENERIC,
+            Self::Google => &idp::GOOGLE,
+            Self::Kanidm => &idp::KANIDM,
+            Self::Keycloak => &idp::KEYCLOAK,
+            Self::Okta => &idp::OKTA,
+            Self::OpenUnison => &idp::OPENUNISON,
+            Self::PocketId => &idp::POCKET_ID,
+            Self::Zitadel => &idp::ZITADEL,
+        }
+    }
 }
 
 /// A signature algorithm of ID tokens. There is no `none`.
@@ -126,15 +170,16 @@ pub(super) struct RawOidc {
     /// A PEM file of certificate authorities to trust beside the system's.
     #[schemars(with = "Option<String>", extend("x-form" = "a path"))]
     ca_file: Option<PathBuf>,
-    /// The scopes to ask for; `openid` must be among them. Left out with the preset authentik, it is without `groups`.
+    /// The scopes to ask for; `openid` must be among them. Not set: the preset's, of which some are without `groups`.
     #[schemars(extend("x-default" = ["openid", "profile", "email", "groups"]))]
     scopes: Option<Vec<String>>,
     /// The claim that lists a person's groups: a name, or a JSON pointer such as `/realm_access/roles`.
-    #[serde(default = "groups_claim")]
-    groups_claim: String,
-    /// The claim that names a person in logs and on pages: a name, or a JSON pointer.
-    #[serde(default = "name_claim")]
-    name_claim: String,
+    /// Not set: the preset's.
+    #[schemars(extend("x-default" = "groups"))]
+    groups_claim: Option<String>,
+    /// The claim that names a person in logs and on pages: a name, or a JSON pointer. Not set: the preset's.
+    #[schemars(extend("x-default" = "preferred_username"))]
+    name_claim: Option<String>,
     /// The signatures that an ID token may have. HS256 must be asked for and needs a client secret of 32 bytes.
     #[serde(default = "signing_algorithms")]
     signing_algorithms: Vec<SigningAlgorithm>,
@@ -160,11 +205,14 @@ impl RawOidc {
         let issuer = self.issuer.and_then(|text| problems.keep(&at.key("issuer"), issuer(text)));
         let client_id = self.client_id.and_then(|id| problems.keep(&at.key("clientId"), text::filled(&id)));
         if let Some(path) = &self.ca_file {
-            problems.keep(&at.key("caFile"), file::check_certificates(path));
+            problems.look(&at.key("caFile"), || file::check_certificates(path));
         }
-        let scopes = scopes(self.scopes, self.preset, &at.key("scopes"), problems);
-        let groups_claim = problems.keep(&at.key("groupsClaim"), claim(&self.groups_claim));
-        let name_claim = problems.keep(&at.key("nameClaim"), claim(&self.name_claim));
+        let known = self.preset.known();
+        let scopes = scopes(self.scopes, known, &at.key("scopes"), problems);
+        let groups_claim = self.groups_claim.as_deref().unwrap_or(known.groups_claim);
+        let groups_claim = problems.keep(&at.key("groupsClaim"), claim(groups_claim));
+        let name_claim = self.name_claim.as_deref().unwrap_or(known.name_claim);
+        let name_claim = problems.keep(&at.key("nameClaim"), claim(name_claim));
         let audiences = problems.keep_all(&at.key("trustedAudiences"), &self.trusted_audiences, text::filled);
         let skew = duration::parse_within(&self.clock_skew, &(Duration::ZERO..=MAX_CLOCK_SKEW));
         let clock_skew = problems.keep(&at.key("clockSkew"), skew);
@@ -198,7 +246,8 @@ impl RawOidc {
             (Some(secret), None) => (SecretSource::Inline(secret.clone()), "clientSecret"),
             (None, Some(path)) => (SecretSource::File(path.clone()), "clientSecretFile"),
         };
-        problems.keep(&at.key(key), source.read().map(|_| source.clone()).map_err(|error| error.to_string()))
+        problems.look(&at.key(key), || source.read().map(drop).map_err(|error| error.to_string()))?;
+        Some(source)
     }
 
     fn check_algorithms(&self, secret: Option<&SecretSource>, at: &KeyPath, problems: &mut Problems<'_>) {
@@ -211,15 +260,15 @@ impl RawOidc {
         if secret_is_wrong || !self.signing_algorithms.contains(&SigningAlgorithm::HS256) {
             return;
         }
-        let length =
-            secret.and_then(|secret| secret.read().ok()).map_or(0, |secret| secret.expose_secret().len());
-        if length < MIN_HMAC_KEY {
-            problems.add(
-                &at_algorithms,
-                "HS256 is as strong as the client secret, which must have 32 bytes or more; make a longer one, \
-                 or remove HS256",
-            );
-        }
+        problems.look(&at_algorithms, || {
+            let secret = secret.and_then(|secret| secret.read().ok());
+            if secret.map_or(0, |secret| secret.expose_secret().len()) >= MIN_HMAC_KEY {
+                return Ok(());
+            }
+            Err("HS256 is as strong as the client secret, which must have 32 bytes or more; make a longer one, \
+                 or remove HS256"
+                .to_owned())
+        });
     }
 }
 
@@ -235,16 +284,12 @@ fn issuer(text: String) -> Result<String, String> {
 
 fn scopes(
     written: Option<Vec<String>>,
-    preset: Preset,
+    known: &Known,
     at: &KeyPath,
     problems: &mut Problems<'_>,
 ) -> Option<Vec<String>> {
-    let default: &[&str] = match preset {
-        Preset::Authentik => &["openid", "profile", "email"],
-        Preset::Generic => &["openid", "profile", "email", "groups"],
-    };
     let Some(written) = written else {
-        return Some(default.iter().map(|&scope| scope.to_owned()).collect());
+        return Some(known.scopes.iter().map(|&scope| scope.to_owned()).collect());
     };
     let scopes = problems.keep_all(at, &written, scope)?;
     if !scopes.iter().any(|scope| scope == "openid") {
@@ -269,14 +314,6 @@ fn claim(text: &str) -> Result<String, String> {
         return Err(format!("{} is no JSON pointer; write `~` as `~0`", quoted(text)));
     }
     text::filled(text)
-}
-
-fn groups_claim() -> String {
-    "groups".to_owned()
-}
-
-fn name_claim() -> String {
-    "preferred_username".to_owned()
 }
 
 fn clock_skew() -> String {

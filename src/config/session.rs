@@ -52,7 +52,7 @@ impl RawSession {
     pub(super) fn check(self, at: &KeyPath, problems: &mut Problems<'_>) -> Option<Session> {
         let ttl = problems.keep(&at.key("ttl"), duration::parse_within(&self.ttl, &(MIN_TTL..=MAX_TTL)));
         for (index, path) in self.key_files.iter().enumerate() {
-            problems.keep(&at.key("keyFiles").index(index), check_key(path));
+            problems.look(&at.key("keyFiles").index(index), || check_key(path));
         }
         Some(Session { ttl: ttl?, key_files: self.key_files })
     }

@@ -62,7 +62,8 @@ impl RawRedis {
                 return None;
             }
         };
-        problems.keep(&at.key(key), check_url(&source).map(|()| source))
+        problems.look(&at.key(key), || check_url(&source))?;
+        Some(source)
     }
 }
 

@@ -51,7 +51,7 @@ impl RawUpstream {
     /// No upstream is fine: then an ingress asks.
     pub(super) fn check(self, top: &KeyPath, problems: &mut Problems<'_>) -> Result<Option<Upstream>, Noted> {
         if let Some(path) = &self.ca_file {
-            problems.keep(&top.key("upstreamCaFile"), file::check_certificates(path));
+            problems.look(&top.key("upstreamCaFile"), || file::check_certificates(path));
         }
         if self.clusters.is_empty() {
             problems

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) provider: Provider,
     /// The issuer that lamplighter is told, where it is not the provider's.
     pub(crate) issuer: Option<String>,
+    /// The client that the provider has, where it takes no registrations.
+    pub(crate) client: Option<Client>,
     /// Whose tokens the role `viewer` gives.
     pub(crate) viewer: &'static str,
     /// Whether the ingress leads to it.
@@ -35,6 +37,15 @@ pub(crate) struct Plan {
     pub(crate) upstream: Option<String>,
     /// What lamplighter logs.
     pub(crate) log: &'static str,
+}
+
+/// A client that a provider has without having been asked for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: &'static str,
+    pub(crate) secret: &'static str,
+    /// What lamplighter is told that the provider does.
+    pub(crate) preset: &'static str,
 }
 
 /// A site, with everything that belongs to it.
@@ -55,6 +66,7 @@ impl Plan {
         Self {
             provider: rig.providers.plain.clone(),
             issuer: None,
+            client: None,
             viewer: "viewer",
             is_public: true,
             has_api: false,
@@ -93,7 +105,10 @@ impl House {
         let folder = Folder::new(&namespace.name);
         let host = format!("{}.rig.test", namespace.name);
         let site = format!("https://{host}:{port}");
-        let client = register(rig, &plan.provider, &site).await;
+        let client = match &plan.client {
+            Some(client) => (client.id.to_owned(), client.secret.to_owned()),
+            None => register(rig, &plan.provider, &site).await,
+        };
         // The Role has to be there before lamplighter's first question; the Ingresses may come with it.
         namespace.apply(&example(&namespace.name, &host, port, plan.is_asked()));
         let config = configuration(&plan, &site, &namespace, &client.0);
@@ -237,12 +252,13 @@ pub(crate) async fn register(rig: &Rig, provider: &Provider, site: &str) -> (Str
 /// lamplighter's configuration, but for where its files are, where it listens and how it reaches the API server.
 pub(crate) fn configuration(plan: &Plan, site: &str, namespace: &Namespace, client_id: &str) -> String {
     let is_authentik = plan.provider.issuer.contains("/application/o/");
+    let preset = if is_authentik { "authentik" } else { "generic" };
     let upstream = plan.upstream.as_ref().map(|upstream| format!("upstream: {upstream}\n"));
     namespace
         .fill(&(include_str!("manifests/config.yaml").to_owned() + &upstream.unwrap_or_default()))
         .replace("SITE", site)
         .replace("ISSUER", plan.issuer.as_ref().unwrap_or(&plan.provider.issuer))
-        .replace("PRESET", if is_authentik { "authentik" } else { "generic" })
+        .replace("PRESET", plan.client.as_ref().map_or(preset, |client| client.preset))
         .replace("CLIENT_ID", client_id)
         .replace("VIEWER", plan.viewer)
 }

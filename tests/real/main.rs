@@ -16,6 +16,7 @@ mod demo;
 mod fallback;
 mod house;
 mod idle;
+mod idp;
 mod in_cluster;
 mod ingress_answers;
 mod ingress_nginx;
@@ -36,6 +37,7 @@ mod visitor;
 mod wait;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         k3s::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
+        idp::tests(&parts),
         kubectl::tests(&parts),
         fallback::tests(&parts),
         browser::tests(&parts),
@@ -86,6 +89,20 @@ impl Parts {
                 runtime.block_on(run(rig));
                 Ok(())
             }),
+            Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
+    }
+
+    /// A test on the rig that needs a program, too, which `rig env` puts on the PATH.
+    fn test_with<F: Future<Output = ()>>(
+        &self,
+        program: &str,
+        name: &str,
+        run: impl FnOnce(Rig, PathBuf) -> F + Send + 'static,
+    ) -> Trial {
+        match rig::program(program) {
+            Ok(program) => self.test(name, move |rig| run(rig, program)),
             Err(missing) if rig::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
             Err(_) => left_out(name),
         }

@@ -99,6 +99,18 @@ pub(crate) fn headlamp() -> Result<SocketAddr, String> {
     address.parse().map_err(|error| format!("HEADLAMP_URL is not http://ADDRESS:PORT: {url} ({error})"))
 }
 
+/// A program of the rig's on the PATH, or the sentence that says what is missing.
+#[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
+pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.ok_or_else(|| {
+        format!(
+            r#"there is no {name} on the PATH: `tests/rig/rig build`, `tests/rig/rig up`, `eval "$(tests/rig/rig env)"`"#
+        )
+    })
+}
+
 /// An image of lamplighter that the node has already, in place of one of the program under test.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment which image to run")]
 pub(crate) fn image() -> Option<String> {

@@ -52,6 +52,25 @@ fn a_client_secret_is_read_from_its_file() {
 }
 
 #[test]
+fn of_files_that_are_elsewhere_nothing_is_said() {
+    let text = least_with(
+        "clientId",
+        "clientSecretFile: /nowhere/a\n  caFile: /nowhere/b\n  signingAlgorithms: [HS256]\n  clientId",
+    ) + "session: { keyFiles: [/nowhere/c] }\nkubernetes: { kubeconfig: /nowhere/d, caFile: /nowhere/e }\n\
+         upstream: https://headlamp.example\nupstreamCaFile: /nowhere/f\nstore: { redis: { urlFile: /nowhere/g } }\n";
+    let file = TempFile::new(&text);
+    let config = Config::load_elsewhere(&file.0, []).unwrap();
+    assert!(
+        matches!(config.oidc.client_secret, Some(SecretSource::File(path)) if path == Path::new("/nowhere/a"))
+    );
+    assert_eq!(load(file.name()).matches("names a file that does not exist").count(), 7);
+
+    let wrong = TempFile::new(text.replace("https://auth.example.com/", "auth.example.com"));
+    let errors = Config::load_elsewhere(&wrong.0, []).unwrap_err().to_string();
+    assert!(errors.ends_with("oidc.issuer: must begin with `https://`"), "{errors}");
+}
+
+#[test]
 fn each_file_must_hold_what_it_should() {
     let (empty, short, binary) = (TempFile::new(" \n"), TempFile::new("hunter2"), TempFile::new([0xFF; 40]));
     let missing = "/nowhere";

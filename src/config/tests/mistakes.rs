@@ -95,8 +95,8 @@ const OIDC: &[Case] = &[
     ),
     (
         "clientId: headlamp",
-        "clientId: headlamp\n  preset: keycloak",
-        "c.yaml:5: oidc.preset: `keycloak` is no choice here; set `authentik` or `generic`",
+        "clientId: headlamp\n  preset: keyclock",
+        "c.yaml:5: oidc.preset: `keyclock` is no choice here; did you mean `keycloak`?",
     ),
     (
         "clientId: headlamp",

@@ -5,6 +5,7 @@ mod files;
 mod hostile;
 mod messages;
 mod mistakes;
+mod providers;
 mod role_mistakes;
 mod settings;
 

@@ -1,5 +1,6 @@
 //! What a good file becomes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{LEAST, TempFile, least_with, parse};
@@ -7,6 +8,7 @@ use crate::config::{
     Conditions, Credential, EmailPattern, Match, Preset, SigningAlgorithm, Ui, UserInfo, reference,
     reference::EXAMPLE,
 };
+use crate::idp;
 
 #[test]
 fn the_least_file_has_safe_defaults() {
@@ -79,6 +81,40 @@ fn a_role_may_give_headers_alone() {
 fn authentik_sends_groups_unasked() {
     let config = parse(&least_with("clientId", "preset: authentik\n  clientId"));
     assert_eq!(config.oidc.scopes, ["openid", "profile", "email"]);
+}
+
+#[test]
+fn a_preset_stands_for_its_scopes_and_claims() {
+    for known in idp::ALL {
+        let oidc = parse(&least_with("clientId", &format!("preset: {}\n  clientId", known.name))).oidc;
+        assert_eq!(oidc.scopes, known.scopes, "{}", known.name);
+        assert_eq!(
+            (oidc.groups_claim.as_str(), oidc.name_claim.as_str()),
+            (known.groups_claim, known.name_claim)
+        );
+    }
+}
+
+#[test]
+fn what_is_written_wins_over_the_preset() {
+    let oidc = parse(&least_with(
+        "clientId",
+        "preset: cognito\n  scopes: [openid]\n  groupsClaim: teams\n  nameClaim: email\n  clientId",
+    ))
+    .oidc;
+    assert_eq!(oidc.scopes, ["openid"]);
+    assert_eq!((oidc.groups_claim.as_str(), oidc.name_claim.as_str()), ("teams", "email"));
+}
+
+#[test]
+fn the_chart_knows_every_preset() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/lamplighter/values.schema.json");
+    let chart: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let listed = chart.pointer("/properties/oidc/properties/preset/enum").unwrap();
+    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let known: Vec<_> = idp::ALL.iter().chain([&&idp::GENERIC]).map(|known| known.name).collect();
+    assert!(listed.is_sorted());
+    assert_eq!(BTreeSet::from_iter(listed), BTreeSet::from_iter(known));
 }
 
 #[test]

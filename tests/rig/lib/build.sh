@@ -6,7 +6,9 @@ KUBERNETES_VERSION=1.35.4
 ETCD_VERSION=v3.6.5
 COREDNS_VERSION=v1.15.0
 HELM_VERSION=v4.3.1
+DEX_VERSION=v0.0.0-20260303133905-11d2eeb52b42 # 2.45.1, whose tags the module proxy does not know
 INGRESS_NGINX_VERSION=v0.0.0-20240708192948-52c50467d67d # 1.11; the module proxy serves nothing newer
+KEYCLOAK_VERSION=26.4.2
 KUBE_COMMANDS="kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl"
 
 # artifact NAME INPUT...: the folder of this build. The machine is an input; the toolchain is not, or each new Go would build all anew.
@@ -34,6 +36,8 @@ kube_dir() { artifact kube "$KUBERNETES_VERSION" "$(cat "$HERE/kube/main.go")" "
 etcd_dir() { artifact etcd "$ETCD_VERSION" "$(declare -f build_etcd build_tool)"; }
 coredns_dir() { artifact coredns "$COREDNS_VERSION" "$(declare -f build_coredns build_tool)"; }
 helm_dir() { artifact helm "$HELM_VERSION" "$(declare -f build_helm build_tool)"; }
+dex_dir() { artifact dex "$DEX_VERSION" "$(declare -f build_dex build_tool)"; }
+keycloak_dir() { artifact keycloak "$KEYCLOAK_VERSION" "$(declare -f build_keycloak)"; }
 ingress_nginx_dir() { artifact ingress-nginx "$INGRESS_NGINX_VERSION" "$(declare -f build_ingress_nginx build_tool)"; }
 node_modules_dir() { artifact node "$(cat "$HERE/node/package.json" "$HERE/node/package-lock.json")"; }
 
@@ -44,6 +48,8 @@ build_all() {
   make_once "$(etcd_dir)" build_etcd
   make_once "$(kube_dir)" build_kube
   make_once "$(helm_dir)" build_helm
+  make_once "$(dex_dir)" build_dex
+  make_once "$(keycloak_dir)" build_keycloak
   make_once "$(node_modules_dir)" install_node_modules
   if $PODS; then
     make_once "$(coredns_dir)" build_coredns
@@ -57,7 +63,7 @@ build_all() {
 need_built() {
   local folder folders missing
   have node || die "needs Node.js"
-  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(node_modules_dir)"
+  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(node_modules_dir)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"
@@ -85,7 +91,21 @@ build_tool() {
 
 build_etcd() { build_tool "$1" etcd go.etcd.io/etcd/server/v3 "$ETCD_VERSION"; }
 build_helm() { build_tool "$1" helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION" "-X helm.sh/helm/v4/internal/version.version=$HELM_VERSION"; }
+build_dex() { build_tool "$1" dex github.com/dexidp/dex/cmd/dex "$DEX_VERSION" "-X main.version=$DEX_VERSION"; }
 build_coredns() { build_tool "$1" coredns github.com/coredns/coredns "$COREDNS_VERSION"; }
+
+# The distribution, with what `kc.sh start` would find out anew each time found out once; its database is in memory.
+build_keycloak() {
+  local name=keycloak-quarkus-dist
+  (
+    mvn -q -B dependency:copy -Dartifact=org.keycloak:$name:$KEYCLOAK_VERSION:zip -DoutputDirectory="$1"
+    python3 -m zipfile -e "$1/$name-$KEYCLOAK_VERSION.zip" "$1"
+    rm "$1/$name-$KEYCLOAK_VERSION.zip"
+    mv "$1/keycloak-$KEYCLOAK_VERSION/"* "$1/"
+    rmdir "$1/keycloak-$KEYCLOAK_VERSION"
+    sh "$1/bin/kc.sh" build --db=dev-mem
+  ) >&2 9<&-
+}
 
 build_ingress_nginx() {
   local module=k8s.io/ingress-nginx source

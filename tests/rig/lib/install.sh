@@ -15,6 +15,8 @@ ca-certificates              /etc/ssl/certs/ca-certificates.crt
 openssl                      openssl
 python3                      python3
 curl                         curl
+default-jre-headless         java
+maven                        mvn
 jq                           jq
 nginx                        =
 redis-server                 redis-server
