@@ -1,6 +1,6 @@
 //! The k3s page, run from its first command to its last.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use http::Method;
@@ -71,20 +71,14 @@ impl Desk {
     /// Runs a command of the page here; what it says.
     fn run(&self, command: &str) -> String {
         let command = command.replace("-n headlamp", &format!("-n {}", self.namespace.name));
+        let kubectl = self.rig.kubectl.parent().expect("kubectl is in a folder").display();
+        let script = format!("PATH='{kubectl}':$PATH\n{command}");
         let mut shell = Command::new("bash");
-        shell.args(["-euo", "pipefail", "-c", &command]).current_dir(&self.folder.0);
-        let output = shell.env("KUBECONFIG", &self.rig.kubeconfig).env("PATH", self.path()).output();
-        let output = output.expect("bash runs");
+        shell.args(["-euo", "pipefail", "-c", &script]).current_dir(&self.folder.0);
+        let output = shell.env("KUBECONFIG", &self.rig.kubeconfig).output().expect("bash runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command}: {said}");
         String::from_utf8(output.stdout).expect("commands write UTF-8")
-    }
-
-    /// The rig's kubectl by its usual name.
-    fn path(&self) -> std::ffi::OsString {
-        let mut folders: Vec<PathBuf> = self.rig.kubectl.parent().map(Path::to_owned).into_iter().collect();
-        folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-        std::env::join_paths(folders).expect("folders of the PATH have no colon")
     }
 
     /// Headlamp's place, from the values that the page's last command hands to its chart.
