@@ -2,8 +2,7 @@
 
 use std::io::{IsTerminal as _, stderr};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -23,23 +22,28 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Starts to log, to stderr. `filter` is as tracing-subscriber reads it; what it does not understand is `info`.
+/// Starts to log, to stderr. `filter` is a level, or levels by target (`info,lamplighter=debug`); what is neither is
+/// `info`.
 ///
 /// No filter brings secrets to light.
 pub fn start(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Filters by field would bring a regular expression engine into each process, half a megabyte of it.
+    let info = || Targets::new().with_default(LevelFilter::INFO);
+    let filter: Targets = filter.parse().unwrap_or_else(|_| info());
     let is_json = match format {
         LogFormat::Auto => !stderr().is_terminal(),
         LogFormat::Json => true,
         LogFormat::Pretty => false,
     };
     let is_discreet = filter_fn(|metadata| metadata.target() != SAYS_TOO_MUCH);
-    let builder = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let registry = tracing_subscriber::registry();
     let started = if is_json {
-        let json = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
-        json.finish().with(is_discreet).try_init()
+        let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        registry.with(json).with(filter).with(is_discreet).try_init()
     } else {
-        builder.with_ansi(stderr().is_terminal()).compact().finish().with(is_discreet).try_init()
+        let pretty = lines.with_ansi(stderr().is_terminal()).compact();
+        registry.with(pretty).with(filter).with(is_discreet).try_init()
     };
     if let Err(error) = started {
         tracing::debug!(%error, "somebody logs already");

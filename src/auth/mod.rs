@@ -12,6 +12,7 @@ pub mod request;
 pub mod return_to;
 pub mod seal;
 pub mod session;
+pub mod text;
 
 pub use claims::{AcceptedIdToken, ClaimNames, ClaimsError, IdToken, IdTokenRules};
 pub use identity::{Email, Identity};
@@ -21,3 +22,4 @@ pub use request::{Effect, Kind, Provenance, Request};
 pub use return_to::{InvalidReturnTo, ReturnTo, Site};
 pub use seal::{Context, KeyRing, OpenError};
 pub use session::{IdHasher, Presented, SealedState, Session, SessionId};
+pub use text::Text;

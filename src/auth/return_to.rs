@@ -43,6 +43,9 @@ impl Site {
 
     /// Whether `authority` names this site, in any case and with or without the scheme's own port.
     pub fn is_at(&self, authority: &str) -> bool {
+        if authority == self.authority {
+            return true;
+        }
         let default_port = if self.is_secure() { ":443" } else { ":80" };
         let bare = match self.home.port() {
             Some(_) => authority,
@@ -53,11 +56,13 @@ impl Site {
 
     /// Whether `authority` names this site's host, on whatever port.
     pub fn has_host(&self, authority: &str) -> bool {
-        let bare = |authority: &'_ str| match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_ascii_lowercase(),
-            _ => authority.to_ascii_lowercase(),
-        };
-        bare(authority) == bare(&self.authority)
+        fn bare(authority: &str) -> &str {
+            match authority.rsplit_once(':') {
+                Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+                _ => authority,
+            }
+        }
+        bare(authority).eq_ignore_ascii_case(bare(&self.authority))
     }
 
     /// Whether browsers reach the site by https.

@@ -12,6 +12,9 @@ const HOST: &str = "__Host-lamplighter";
 /// Beginning of the fallback's cookies' names.
 const LOOPBACK: &str = "lamplighter-fallback-";
 
+/// Room for other people's cookies, in bytes: enough for most browsers, and grown for the others.
+const FOREIGN: usize = 256;
+
 /// The names of our cookies at a site.
 #[derive(Clone, Debug)]
 pub struct CookieNames {
@@ -90,21 +93,45 @@ impl CookieNames {
     /// `most` bounds it, in bytes: an ingress gives the whole answer a few KiB, and fails the request when
     /// that is too little. A UI that works without foreign cookies loses nothing by an empty header.
     pub fn for_upstream(&self, headers: &HeaderMap, ui: &Traits, most: usize) -> HeaderValue {
-        let mut kept: Vec<u8> = Vec::with_capacity(headers.get(COOKIE).map_or(0, HeaderValue::len));
-        for pair in headers.get_all(COOKIE).iter().flat_map(|header| raw_pairs(header.as_bytes())) {
-            if is_ours(pair) || ui.token_cookies.iter().any(|prefix| starts_with(pair, prefix)) {
-                continue;
-            }
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
+        let mut kept = Vec::with_capacity(FOREIGN);
+        for header in headers.get_all(COOKIE) {
+            keep(header.as_bytes(), &mut kept, |pair| {
+                !is_ours(pair) && !ui.token_cookies.iter().any(|prefix| starts_with(pair, prefix))
+            });
         }
         if kept.len() > most {
             return HeaderValue::from_static("");
         }
-        HeaderValue::from_bytes(&kept).unwrap_or(HeaderValue::from_static(""))
+        HeaderValue::try_from(kept).unwrap_or(HeaderValue::from_static(""))
     }
+}
+
+/// Adds what `is_kept` of a header to `kept`. What stands together stays together, and is copied at once.
+fn keep(header: &[u8], kept: &mut Vec<u8>, is_kept: impl Fn(&[u8]) -> bool) {
+    let (mut from, mut at) = (0, 0);
+    while at < header.len() {
+        let end = memchr::memchr(b';', &header[at..]).map_or(header.len(), |length| at + length);
+        let pair = header[at..end].trim_ascii();
+        if !pair.contains(&b'=') || !is_kept(pair) {
+            add(&header[from..at], kept);
+            from = end + 1;
+        }
+        at = end + 1;
+    }
+    add(header.get(from..).unwrap_or_default(), kept);
+}
+
+/// Adds pairs behind those that are there.
+fn add(pairs: &[u8], kept: &mut Vec<u8>) {
+    let pairs = pairs.trim_ascii();
+    let pairs = pairs.strip_suffix(b";").unwrap_or(pairs).trim_ascii_end();
+    if pairs.is_empty() {
+        return;
+    }
+    if !kept.is_empty() {
+        kept.extend_from_slice(b"; ");
+    }
+    kept.extend_from_slice(pairs);
 }
 
 /// Whether a cookie of this name is ours, whichever listener's.
@@ -114,7 +141,10 @@ pub fn is_ours(name: &[u8]) -> bool {
 
 /// Servers compare cookie names by case, but not all of them: nothing of ours leaves in any case.
 fn starts_with(name: &[u8], prefix: &str) -> bool {
-    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    let (Some(first), Some(wanted)) = (name.first(), prefix.as_bytes().first()) else { return false };
+    // Most names are told from a prefix by their first letter.
+    first.eq_ignore_ascii_case(wanted)
+        && name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 /// The value of the cookie whose name, of `len` bytes, stands at `at`: `None` where a part of something else does.

@@ -8,6 +8,7 @@ pub mod loopback;
 pub mod original;
 pub mod reply;
 pub mod scrub;
+pub mod status;
 pub mod ui;
 pub mod websocket;
 

@@ -1,10 +1,13 @@
 //! What an ingress is answered: an outcome in its dialect.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::status::status_json;
 use crate::auth::{Kind, Request, Session, Site};
 
 /// One word that says why a request did not pass. The log line and the page repeat it.
@@ -47,7 +50,9 @@ pub enum Outcome {
     /// It may pass.
     Pass {
         /// Who is asking.
-        managed: Managed,
+        managed: Arc<Managed>,
+        /// The client's cookies, less ours.
+        cookie: HeaderValue,
     },
     /// A peer that is needed failed; the word says which.
     PeerFailed(&'static str),
@@ -68,8 +73,7 @@ impl Managed {
         lines.insert(X_FORWARDED_USER, header_text(&session.name));
         lines.insert(X_FORWARDED_EMAIL, header_text(&session.email));
         lines.insert(X_FORWARDED_GROUP, header_text(&session.groups));
-        lines.insert(X_FORWARDED_ID_TOKEN, empty.clone());
-        lines.insert(COOKIE, empty);
+        lines.insert(X_FORWARDED_ID_TOKEN, empty);
         lines.insert(CACHE_CONTROL, NO_STORE);
         Self(lines)
     }
@@ -80,27 +84,33 @@ impl Managed {
         HEADER_BUDGET.saturating_sub(FIXED_LINES).saturating_sub(used)
     }
 
-    /// With the client's cookies, less ours.
-    #[must_use]
-    pub fn with_cookie(mut self, cookie: HeaderValue) -> Self {
-        if !cookie.is_empty() {
-            self.0.insert(COOKIE, cookie);
-        }
-        self
+    /// The token, as `Authorization` has it; empty where there is none.
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.0[AUTHORIZATION]
     }
-}
 
-/// Says in `headers` of a request for the upstream who is asking, where there is something to say.
-pub fn name_person(headers: &mut HeaderMap, session: &Session<'_>) {
-    let names = [
-        (X_FORWARDED_USER, &session.name),
-        (X_FORWARDED_EMAIL, &session.email),
-        (X_FORWARDED_GROUP, &session.groups),
-    ];
-    for (name, text) in names {
-        if !text.is_empty() {
-            headers.insert(name, header_text(text));
+    /// Says in `headers` of a request for the upstream who is asking, where there is something to say.
+    pub fn name_person(&self, headers: &mut HeaderMap) {
+        for name in [X_FORWARDED_USER, X_FORWARDED_EMAIL, X_FORWARDED_GROUP] {
+            let value = &self.0[&name];
+            if !value.is_empty() {
+                headers.insert(name, value.clone());
+            }
         }
+    }
+
+    /// The answer to a request that may pass, in the room that `headers` take: what they say goes, and the memory
+    /// stays. hyper reads the next request's headers into that of the last answer's, so that none is taken or given
+    /// back from then on.
+    fn answer_in(&self, mut headers: HeaderMap, cookie: HeaderValue) -> Response<Bytes> {
+        headers.clear();
+        for (name, value) in &self.0 {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers.insert(COOKIE, cookie);
+        let mut response = Response::new(Bytes::new());
+        *response.headers_mut() = headers;
+        response
     }
 }
 
@@ -123,9 +133,9 @@ fn header_text(text: &str) -> HeaderValue {
 ///
 /// nginx shows its own page for 403 and turns everything else into its own 500. So a navigation that cannot
 /// pass is answered 401, whatever the reason: it is led to login, which decides anew and shows a page.
-pub fn auth_request(outcome: Outcome, request: &Request<'_>, site: &Site) -> Response<Bytes> {
-    match outcome {
-        Outcome::Pass { managed } => pass(managed),
+pub fn auth_request(outcome: Outcome, request: &Request<'_>, site: &Site) -> Reply {
+    let response = match outcome {
+        Outcome::Pass { managed, cookie } => return Reply::Pass(managed, cookie),
         Outcome::SignIn(reason) => sign_in(reason, request, site),
         Outcome::SignedOut(set_cookie) => {
             let mut response = sign_in("signed-out", &Request { target: "/", ..*request }, site);
@@ -136,6 +146,26 @@ pub fn auth_request(outcome: Outcome, request: &Request<'_>, site: &Site) -> Res
         Outcome::Refused(reason) => refusal(StatusCode::FORBIDDEN, reason, request.kind),
         Outcome::PeerFailed(reason) if request.kind == Kind::Navigation => sign_in(reason, request, site),
         Outcome::PeerFailed(reason) => refusal(StatusCode::BAD_GATEWAY, reason, request.kind),
+    };
+    Reply::Stop(response)
+}
+
+/// An answer that has yet to find its room.
+#[derive(Debug)]
+pub enum Reply {
+    /// The request may pass: who is asking, and with which cookies.
+    Pass(Arc<Managed>, HeaderValue),
+    /// It may not.
+    Stop(Response<Bytes>),
+}
+
+impl Reply {
+    /// The answer. `headers` of a request that is done with are room for it.
+    pub fn in_room_of(self, headers: HeaderMap) -> Response<Bytes> {
+        match self {
+            Self::Pass(managed, cookie) => managed.answer_in(headers, cookie),
+            Self::Stop(response) => response,
+        }
     }
 }
 
@@ -147,12 +177,6 @@ pub fn malformed() -> Response<Bytes> {
 /// The answer to somebody who is no ingress of ours.
 pub fn untrusted_peer() -> Response<Bytes> {
     refusal(StatusCode::FORBIDDEN, "untrusted-peer", Kind::Script)
-}
-
-fn pass(managed: Managed) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.headers_mut() = managed.0;
-    response
 }
 
 fn sign_in(reason: &'static str, request: &Request<'_>, site: &Site) -> Response<Bytes> {
@@ -178,23 +202,6 @@ fn refusal(status: StatusCode, reason: &'static str, kind: Kind) -> Response<Byt
     response
 }
 
-/// A Kubernetes `Status`, which UIs know how to read.
-pub fn status_json(status: StatusCode, reason: &str) -> Bytes {
-    let name = match status {
-        StatusCode::UNAUTHORIZED => "Unauthorized",
-        StatusCode::FORBIDDEN => "Forbidden",
-        StatusCode::NOT_FOUND => "NotFound",
-        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
-        StatusCode::BAD_REQUEST => "BadRequest",
-        _ => "ServiceUnavailable",
-    };
-    let status = serde_json::json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": format!("lamplighter: {reason}"), "reason": name, "code": status.as_u16(),
-    });
-    Bytes::from(status.to_string())
-}
-
 /// The login page, absolute: nginx would resolve a relative `Location` into its own question.
 fn login_location(site: &Site, target: &str) -> HeaderValue {
     let url = login_url(site, target);
@@ -204,7 +211,9 @@ fn login_location(site: &Site, target: &str) -> HeaderValue {
 
 /// The address of the login page that returns to `target`.
 pub fn login_url(site: &Site, target: &str) -> String {
-    site.url(&format!("/lamplighter/login?rd={}", utf8_percent_encode(target, IN_QUERY)))
+    let mut url = site.url("/lamplighter/login?rd=");
+    url.extend(utf8_percent_encode(target, IN_QUERY));
+    url
 }
 
 #[cfg(test)]
@@ -245,13 +254,17 @@ mod tests {
     }
 
     fn answer(outcome: Outcome, kind: Kind) -> Response<Bytes> {
-        auth_request(outcome, &request(kind), &site())
+        // What the client said of itself must be gone from the room that its headers leave.
+        let of_client = [(AUTHORIZATION, "Bearer its own"), (SET_COOKIE, "x=y")];
+        let room =
+            of_client.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect();
+        auth_request(outcome, &request(kind), &site()).in_room_of(room)
     }
 
     fn pass() -> Response<Bytes> {
         let managed = Managed::new(&session(), Some(HeaderValue::from_static("Bearer t")));
-        let managed = managed.with_cookie(HeaderValue::from_static("a=b"));
-        answer(Outcome::Pass { managed }, Kind::Script)
+        let cookie = HeaderValue::from_static("a=b");
+        answer(Outcome::Pass { managed: Arc::new(managed), cookie }, Kind::Script)
     }
 
     fn transcript(response: &Response<Bytes>) -> String {
@@ -334,11 +347,12 @@ mod tests {
         let long = Session { name: "ö".repeat(127).into(), groups: "g".repeat(512).into(), ..session() };
         let managed = Managed::new(&long, Some(token));
         let cookie = HeaderValue::try_from("c".repeat(managed.room_for_cookie())).unwrap();
-        let response = answer(Outcome::Pass { managed: managed.with_cookie(cookie) }, Kind::Script);
+        let response = answer(Outcome::Pass { managed: Arc::new(managed), cookie }, Kind::Script);
         let size: usize = response.headers().iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
         assert!(size < 4_000, "{size}");
         let far = Request { target: &format!("/{}", "%".repeat(2_000)), ..request(Kind::Navigation) };
-        let response = auth_request(Outcome::SignIn("no-session"), &far, &site());
+        let response =
+            auth_request(Outcome::SignIn("no-session"), &far, &site()).in_room_of(HeaderMap::new());
         assert_eq!(response.headers()[LOCATION], "https://ui.example/lamplighter/login?rd=/");
     }
 

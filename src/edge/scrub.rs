@@ -37,7 +37,7 @@ fn is_bearer_subprotocol(protocol: &str) -> bool {
 }
 
 /// Headers that hold between two neighbours only (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     PROXY_AUTHENTICATE,
@@ -67,26 +67,16 @@ const RESERVED: [&[u8]; 13] = [
 
 /// Takes from a client's request what it may not bring to the upstream, before anything of ours is added.
 ///
-/// What `Connection` nominates goes first: a client that nominates `Authorization` must not take ours away.
+/// What `Connection` nominates goes with it: a client that nominates `Authorization` must not take ours away.
 pub fn for_upstream(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    remove_beginning(headers, &RESERVED);
+    remove_hop_by_hop_and(headers, &RESERVED);
     headers.remove(EXPECT);
     remove_bearer_subprotocols(headers);
 }
 
 /// The same for what a client sends behind a body: some servers make headers of it.
 pub fn trailers_for_upstream(trailers: &mut HeaderMap) {
-    remove_beginning(trailers, &RESERVED);
-    trailers.remove(COOKIE);
-}
-
-fn remove_beginning(headers: &mut HeaderMap, prefixes: &[&[u8]]) {
-    let is_meant = |name: &&HeaderName| begins_with(name.as_str().as_bytes(), prefixes);
-    let meant: Vec<HeaderName> = headers.keys().filter(is_meant).cloned().collect();
-    for name in meant {
-        headers.remove(name);
-    }
+    remove(trailers, |name| begins_with(name.as_str().as_bytes(), &RESERVED) || *name == COOKIE);
 }
 
 /// Beginnings of header names that carry credentials to an upstream, and never from it, or are ours to say.
@@ -95,13 +85,21 @@ const NOT_FOR_CLIENTS: [&[u8]; 6] =
 
 /// Takes from an upstream's answer what is not for the client: some echo what they were sent.
 pub fn for_client(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    remove_beginning(headers, &NOT_FOR_CLIENTS);
+    remove_hop_by_hop_and(headers, &NOT_FOR_CLIENTS);
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_hop_by_hop_and(headers: &mut HeaderMap, prefixes: &[&[u8]]) {
     let nominated: Vec<HeaderName> = nominated(headers).collect();
-    for name in nominated.iter().chain(&HOP_BY_HOP) {
+    remove(headers, |name| {
+        HOP_BY_HOP.contains(name)
+            || nominated.contains(name)
+            || begins_with(name.as_str().as_bytes(), prefixes)
+    });
+}
+
+fn remove(headers: &mut HeaderMap, is_meant: impl Fn(&HeaderName) -> bool) {
+    let meant: Vec<HeaderName> = headers.keys().filter(|name| is_meant(name)).cloned().collect();
+    for name in meant {
         headers.remove(name);
     }
 }
@@ -132,7 +130,10 @@ fn remove_bearer_subprotocols(headers: &mut HeaderMap) {
 fn begins_with(name: &[u8], prefixes: &[&[u8]]) -> bool {
     let normal = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte };
     prefixes.iter().any(|prefix| {
-        name.len() >= prefix.len() && name.iter().zip(*prefix).all(|(&byte, &wanted)| normal(byte) == wanted)
+        // Nearly every name is told from a prefix by its first letter.
+        name.first() == prefix.first()
+            && name.len() >= prefix.len()
+            && name.iter().zip(*prefix).all(|(&byte, &wanted)| normal(byte) == wanted)
     })
 }
 

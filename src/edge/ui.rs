@@ -173,7 +173,7 @@ impl Route {
 /// Decodes and cleans a path as Go's `ServeMux` and gorilla's do, and hands on its segments.
 fn with_segments<T>(path: &str, use_them: impl FnOnce(&[&str]) -> T) -> T {
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let mut segments: Vec<&str> = Vec::new();
+    let mut segments: Vec<&str> = Vec::with_capacity(16);
     for segment in decoded.split('/') {
         match segment {
             "" | "." => {}

@@ -48,7 +48,7 @@ pub struct Minted {
     pub renew_at: Timestamp,
     /// What a check answers with while this token lives, but for cookies: a token is one session's, and a session one
     /// person's. Made by the first check.
-    pub managed: Arc<OnceLock<Managed>>,
+    pub managed: OnceLock<Arc<Managed>>,
 }
 
 /// Why there is no token: each variant is something that an operator can do.
@@ -175,7 +175,7 @@ impl Minted {
             expires_at,
             good_until: expires_at.checked_sub(LEAST_LIFE).ok()?,
             renew_at: now.checked_add(life * 4 / 5).ok()?,
-            managed: Arc::default(),
+            managed: OnceLock::new(),
         })
     }
 }

@@ -69,9 +69,14 @@ impl Forwarder {
         Ok(Self { client, authority, head_timeout: settings.head_timeout })
     }
 
-    /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client.
-    pub async fn forward(&self, request: Request<Upload>) -> Result<Response<Incoming>, ForwardError> {
-        let mut response = self.send(request).await?;
+    /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client. Where there is
+    /// a `spare` of it, that takes its place on a connection that the upstream had closed.
+    pub async fn forward(
+        &self,
+        request: Box<Request<Upload>>,
+        spare: Option<&Request<Upload>>,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let mut response = self.send(request, spare).await?;
         if response.status().is_informational() {
             return Err(ForwardError::BrokeOff("it switched protocols, though nobody asked".to_owned()));
         }
@@ -84,18 +89,19 @@ impl Forwarder {
     /// An answer that is no 101 is returned as it is.
     pub async fn tunnel(
         &self,
-        mut request: Request<Upload>,
+        mut request: Box<Request<Upload>>,
         (place, life): (Place, Duration),
         bare: BareClient,
     ) -> Result<Response<Either<Incoming, Empty<Bytes>>>, ForwardError> {
-        let client = hyper::upgrade::on(&mut request);
+        let client = hyper::upgrade::on(&mut *request);
         let (mut head, _) = request.into_parts();
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         let asked = head.headers.clone();
         let mut request = Request::from_parts(head, Upload::none());
         let connection = capture_connection(&mut request);
-        let mut response = self.send(request).await?;
+        let spare = repeat(&request);
+        let mut response = self.send(Box::new(request), spare.as_ref()).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // Kubernetes' own proxies close the connection behind an answer that does not say so.
             if let Some(connection) = connection.connection_metadata().as_ref() {
@@ -115,24 +121,31 @@ impl Forwarder {
         Ok(response.map(|_| Either::Right(Empty::new())))
     }
 
-    /// Sends `request`; once more, if that changes nothing, where the upstream had closed a kept connection meanwhile
-    /// (RFC 9112 section 9.3.1).
-    async fn send(&self, mut request: Request<Upload>) -> Result<Response<Incoming>, ForwardError> {
-        *request.uri_mut() = self.address(request.uri());
-        *request.version_mut() = http::Version::HTTP_11;
-        let again = repeat(&request);
-        match (self.send_once(request).await, again) {
-            (Err(Failure::Stale(error)), Some(again)) => {
+    /// Sends `request`, and its `spare` where the upstream had closed a kept connection meanwhile (RFC 9112 section
+    /// 9.3.1).
+    async fn send(
+        &self,
+        request: Box<Request<Upload>>,
+        spare: Option<&Request<Upload>>,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let failure = match self.send_once(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        match (failure, spare.and_then(repeat)) {
+            (Failure::Stale(error), Some(spare)) => {
                 tracing::debug!(%error, "the upstream had closed a connection that was kept: asking once more");
-                Box::pin(self.send_once(again)).await.map_err(Failure::into)
+                Box::pin(self.send_once(Box::new(spare))).await.map_err(Failure::into)
             }
-            (answer, _) => answer.map_err(Failure::into),
+            (failure, _) => Err(failure.into()),
         }
     }
 
-    async fn send_once(&self, request: Request<Upload>) -> Result<Response<Incoming>, Failure> {
+    async fn send_once(&self, mut request: Box<Request<Upload>>) -> Result<Response<Incoming>, Failure> {
+        *request.uri_mut() = self.address(request.uri());
+        *request.version_mut() = http::Version::HTTP_11;
         let progress = request.body().progress();
-        let mut answering = pin!(self.client.request(request));
+        let mut answering = pin!(self.client.request(*request));
         loop {
             let before = progress.count();
             match tokio::time::timeout(self.head_timeout, answering.as_mut()).await {

@@ -12,7 +12,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::pages;
 use crate::auth::Kind;
-use crate::edge::reply::{X_LAMPLIGHTER_REASON, X_RELOAD, status_json};
+use crate::edge::reply::{X_LAMPLIGHTER_REASON, X_RELOAD};
+use crate::edge::status::status_json;
 
 /// What every answer to a browser says, unless it says otherwise itself.
 const ALWAYS: [(HeaderName, HeaderValue); 8] = [

@@ -28,19 +28,19 @@ impl Authz {
     /// Answers one question of `peer`: at once where the answer is in memory, before any router.
     ///
     /// Only an answer that has to wait is boxed: the other kind is moved about in each request.
-    pub fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answering {
+    pub fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Answering {
         if !self.0.trusts(peer.ip()) {
             tracing::warn!(%peer, "somebody who is not in listen.trustedProxies asked the authz listener");
             return at_once(self.0.counted(reply::untrusted_peer()));
         }
         let Some(dialect) = Dialect::at(request.uri().path()) else { return at_once(not_found()) };
-        if let Some(response) = check::answer_at_once(&self.0, dialect, request.headers()) {
-            return at_once(self.0.counted(response));
+        if let Some(reply) = check::answer_at_once(&self.0, dialect, request.headers()) {
+            return at_once(self.0.counted(reply.in_room_of(std::mem::take(request.headers_mut()))));
         }
         let gateway = Arc::clone(&self.0);
         Either::Right(Box::pin(async move {
-            let response = check::answer_in_time(&gateway, dialect, request.headers()).await;
-            gateway.counted(response).map(Full::new)
+            let reply = check::answer_in_time(&gateway, dialect, request.headers()).await;
+            gateway.counted(reply.in_room_of(request.into_parts().0.headers)).map(Full::new)
         }))
     }
 }
@@ -48,9 +48,12 @@ impl Authz {
 impl Gateway {
     /// `response` to an ingress, counted.
     fn counted(&self, response: Response<Bytes>) -> Response<Bytes> {
-        match response.headers().get(reply::X_LAMPLIGHTER_REASON) {
-            None => self.metrics.auth_request.pass(),
-            Some(reason) => self.metrics.auth_request.stop(reason.to_str().unwrap_or("")),
+        if response.status() == StatusCode::OK {
+            self.metrics.auth_request.pass();
+        } else {
+            let reason = response.headers().get(reply::X_LAMPLIGHTER_REASON);
+            let reason = reason.and_then(|reason| reason.to_str().ok()).unwrap_or_default();
+            self.metrics.auth_request.stop(reason);
         }
         response
     }

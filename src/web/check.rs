@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::Gateway;
 use super::request_id::RequestId;
 use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Grant, Kind, Request};
-use crate::edge::{Dialect, Managed, Outcome, original, reply};
+use crate::edge::reply::{self, Reply};
+use crate::edge::{Dialect, Managed, Outcome, original};
 use crate::k8s::{AtHand, Minted};
 
 /// How far a check got without waiting for anybody.
@@ -45,8 +45,10 @@ pub fn first_step<'b>(
         // Login knows where to go instead.
         Decision::Allow(_) if asks_for_token(gateway, request) => Step::Done(Outcome::SignIn("token-prompt")),
         Decision::Allow(grant) => {
-            match gateway.tokens.at_hand_as(&grant, now, |minted| managed(minted, &grant)) {
-                AtHand::NotNeeded => Step::Done(pass(gateway, headers, Managed::new(grant.session(), None))),
+            match gateway.tokens.at_hand_as(&grant, now, |minted| Arc::clone(managed(minted, &grant))) {
+                AtHand::NotNeeded => {
+                    Step::Done(pass(gateway, headers, Managed::new(grant.session(), None).into()))
+                }
                 AtHand::Token(managed) => Step::Done(pass(gateway, headers, managed)),
                 AtHand::Missing => Step::Mint(grant),
             }
@@ -68,11 +70,7 @@ fn asks_for_token(gateway: &Gateway, request: &Request<'_>) -> bool {
 }
 
 /// Answers at once, if no token has to be minted; `None` otherwise.
-pub(super) fn answer_at_once(
-    gateway: &Arc<Gateway>,
-    dialect: Dialect,
-    headers: &HeaderMap,
-) -> Option<Response<Bytes>> {
+pub(super) fn answer_at_once(gateway: &Arc<Gateway>, dialect: Dialect, headers: &HeaderMap) -> Option<Reply> {
     let request = match read(gateway, dialect, headers) {
         Ok(request) => request,
         Err(error) => return Some(malformed(headers, error)),
@@ -85,11 +83,7 @@ pub(super) fn answer_at_once(
 }
 
 /// Answers, after minting a token if there is none at hand.
-pub(super) async fn answer_in_time(
-    gateway: &Arc<Gateway>,
-    dialect: Dialect,
-    headers: &HeaderMap,
-) -> Response<Bytes> {
+pub(super) async fn answer_in_time(gateway: &Arc<Gateway>, dialect: Dialect, headers: &HeaderMap) -> Reply {
     let request = match read(gateway, dialect, headers) {
         Ok(request) => request,
         Err(error) => return malformed(headers, error),
@@ -99,7 +93,7 @@ pub(super) async fn answer_in_time(
     let outcome = match first_step(gateway, headers, &request, &mut buffer, now) {
         Step::Done(outcome) => outcome,
         Step::Mint(grant) => match gateway.tokens.obtain(&grant, now).await {
-            Ok(token) => pass(gateway, headers, Managed::new(grant.session(), token)),
+            Ok(token) => pass(gateway, headers, Managed::new(grant.session(), token).into()),
             Err(error) => Outcome::PeerFailed(error.reason()),
         },
     };
@@ -107,23 +101,18 @@ pub(super) async fn answer_in_time(
 }
 
 /// Who is asking, as an upstream is told: put into words once for each token.
-fn managed(minted: &Minted, grant: &Grant<'_>) -> Managed {
+pub(super) fn managed<'m>(minted: &'m Minted, grant: &Grant<'_>) -> &'m Arc<Managed> {
     let make = || Managed::new(grant.session(), Some(minted.authorization.clone()));
-    minted.managed.get_or_init(make).clone()
+    minted.managed.get_or_init(|| Arc::new(make()))
 }
 
-fn pass(gateway: &Gateway, headers: &HeaderMap, managed: Managed) -> Outcome {
+fn pass(gateway: &Gateway, headers: &HeaderMap, managed: Arc<Managed>) -> Outcome {
     let names = gateway.sessions.names();
     let cookie = names.for_upstream(headers, gateway.ui.traits(), managed.room_for_cookie());
-    Outcome::Pass { managed: managed.with_cookie(cookie) }
+    Outcome::Pass { managed, cookie }
 }
 
-fn answer(
-    gateway: &Gateway,
-    outcome: Outcome,
-    request: &Request<'_>,
-    headers: &HeaderMap,
-) -> Response<Bytes> {
+fn answer(gateway: &Gateway, outcome: Outcome, request: &Request<'_>, headers: &HeaderMap) -> Reply {
     match &outcome {
         Outcome::Pass { .. } | Outcome::SignedOut(_) => {}
         Outcome::SignIn(reason) => tracing::debug!(reason, kind = ?request.kind, "has to sign in"),
@@ -135,8 +124,8 @@ fn answer(
     reply::auth_request(outcome, request, &gateway.site)
 }
 
-fn malformed(headers: &HeaderMap, error: original::Malformed) -> Response<Bytes> {
+fn malformed(headers: &HeaderMap, error: original::Malformed) -> Reply {
     let request_id = RequestId::of(headers).0;
     tracing::info!(%error, request_id, reason = "bad-request", "refused");
-    reply::malformed()
+    Reply::Stop(reply::malformed())
 }

@@ -101,8 +101,8 @@ impl Gateway {
             target: "lamplighter::audit",
             event,
             session = session.id.short(),
-            subject = session.subject.as_ref(),
-            user = session.name.as_ref(),
+            subject = &*session.subject,
+            user = &*session.name,
             "a session is over"
         );
     }

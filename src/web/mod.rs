@@ -16,6 +16,7 @@ mod gateway;
 mod lent;
 mod login;
 mod logout;
+mod onward;
 pub mod pages;
 mod problem;
 mod proxied;

@@ -1,37 +1,35 @@
 //! Proxy mode: everything that is not ours goes through the same decision, and then to the upstream.
 
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::Either;
+use futures_util::future::Either;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, HeaderValue, SET_COOKIE};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::connection::bare;
 use super::lent::Lent;
+use super::onward::{self, Said};
 use super::pages::Failure;
 use super::problem::Problem;
 use super::request_id::RequestId;
-use super::{Fallback, Gateway, Sessions, answer};
+use super::{Fallback, Gateway, Sessions, answer, check};
 use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Denial, Grant, Kind, ReturnTo, Session, Site};
 use crate::edge::ui::Treatment;
 use crate::edge::websocket::is_websocket;
-use crate::edge::{cookies, original, reply, scrub};
-use crate::k8s::AtHand;
+use crate::edge::{Managed, cookies, original, reply};
+use crate::k8s::{AtHand, MintError};
 use crate::metrics::Via;
 use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload, repeat};
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What proxy mode needs beside the gateway.
 #[derive(Clone, Debug)]
@@ -56,46 +54,36 @@ pub(super) struct Door<'d> {
     pub(super) fallback: Option<&'d Fallback>,
 }
 
-/// What the upstream is told of who asks.
-enum Said {
-    /// Nothing at all.
-    Nothing,
-    /// The name, the e-mail and the groups.
-    Name,
-    /// The same, with this `Authorization`.
-    Token(HeaderValue),
-}
-
 /// One request on its way through.
 struct Passage<'a> {
     gateway: &'a Arc<Gateway>,
     upstream: &'a Upstream,
     door: Door<'a>,
     peer: SocketAddr,
-    id: RequestId,
+    id: OnceLock<RequestId>,
     kind: Kind,
     target: String,
     now: Timestamp,
 }
 
 /// Opens, decides, and carries what may pass.
-pub(super) async fn carry(
-    gateway: &Arc<Gateway>,
-    upstream: &Upstream,
-    door: Door<'_>,
+///
+/// The decision is no part of the future that waits for the upstream: each request has one of those.
+pub(super) fn carry<'a>(
+    gateway: &'a Arc<Gateway>,
+    upstream: &'a Upstream,
+    door: Door<'a>,
     request: Request<Incoming>,
     peer: SocketAddr,
-) -> Response {
+) -> impl Future<Output = Response> + Send + 'a {
     let (passage, admitted) = open((gateway, upstream), door, &request, peer);
     match admitted {
-        ControlFlow::Continue(grant) => passage.allow(grant, request.map(Upload::of)).await,
-        ControlFlow::Break(response) => response,
+        ControlFlow::Continue(grant) => Either::Left(passage.allow(grant, Box::new(request.map(Upload::of)))),
+        ControlFlow::Break(response) => Either::Right(ready(response)),
     }
 }
 
 /// Opens and decides: a grant, or the answer to who has none.
-///
-/// What it needs on the way, a cookie's room above all, is not carried about while the upstream works.
 fn open<'a>(
     (gateway, upstream): (&'a Arc<Gateway>, &'a Upstream),
     door: Door<'a>,
@@ -115,7 +103,7 @@ fn open<'a>(
     let described = crate::auth::Request { has_foreign_credentials: false, ..described };
     let mut buffer = [0; MAX_SESSION];
     let decision = gateway.decide_with(door.sessions, request.headers(), &described, (&mut buffer, now));
-    let id = RequestId::of(request.headers());
+    let id = RequestId::given(request.headers()).map_or_else(OnceLock::new, OnceLock::from);
     let kind = described.kind;
     let passage = Passage { gateway, upstream, door, peer, id, kind, target: target.to_owned(), now };
     passage.count(&decision);
@@ -142,141 +130,163 @@ impl Passage<'_> {
         }
     }
 
-    async fn allow(&self, grant: Grant<'static>, request: Request<Upload>) -> Response {
-        let path = request.uri().path();
-        let Upstream { base, clusters, .. } = self.upstream;
-        let treatment = self.gateway.ui.traits().treatment(request.method().as_str(), path, base, clusters);
-        match treatment {
-            Treatment::Me => self.ours(me(grant.session())),
-            Treatment::Refuse => {
-                self.ours(answer::not_a_page(Kind::Script, StatusCode::NOT_FOUND, "not-served"))
-            }
-            Treatment::ToCluster if self.kind == Kind::Navigation => self.ours(self.to_cluster()),
-            // Reached by another spelling of the path than the one that signs out: not forwarded either.
-            Treatment::SignOut => self.ours(self.sign_out(Some(grant.session()))),
-            Treatment::Bearer | Treatment::BareToken => self.lend(&grant, request, treatment).await,
-            Treatment::Nameless => self.forward(&grant, request, Said::Nothing).await,
-            Treatment::Nothing | Treatment::ToCluster => self.forward(&grant, request, Said::Name).await,
+    async fn allow(self, grant: Grant<'static>, request: Box<Request<Upload>>) -> Response {
+        match self.way(&grant, &request) {
+            ControlFlow::Continue(said) => self.send(&grant, request, said).await,
+            ControlFlow::Break(response) => self.ours(response),
         }
     }
 
-    /// Forwards with a token. One that the upstream does not take any more is replaced, once.
-    async fn lend(&self, grant: &Grant<'static>, request: Request<Upload>, treatment: Treatment) -> Response {
-        let token = match self.gateway.tokens.at_hand(grant, self.now) {
-            AtHand::Token(token) => Ok(Some(token)),
-            AtHand::NotNeeded => Ok(None),
-            // Boxed, as all that is rare here: the usual request makes no room for it.
-            AtHand::Missing => Box::pin(self.gateway.tokens.obtain(grant, self.now)).await,
+    /// What the upstream is told of who asks, or an answer in its place.
+    fn way(&self, grant: &Grant<'_>, request: &Request<Upload>) -> ControlFlow<Response, Said> {
+        let Upstream { base, clusters, .. } = self.upstream;
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        match self.gateway.ui.traits().treatment(method, path, base, clusters) {
+            Treatment::Me => ControlFlow::Break(me(grant.session())),
+            Treatment::Refuse => {
+                ControlFlow::Break(answer::not_a_page(Kind::Script, StatusCode::NOT_FOUND, "not-served"))
+            }
+            Treatment::ToCluster if self.kind == Kind::Navigation => ControlFlow::Break(self.to_cluster()),
+            // Reached by another spelling of the path than the one that signs out: not forwarded either.
+            Treatment::SignOut => ControlFlow::Break(self.sign_out(Some(grant.session()))),
+            Treatment::Bearer => ControlFlow::Continue(Said::Token),
+            Treatment::BareToken => ControlFlow::Continue(Said::BareToken),
+            Treatment::Nameless => ControlFlow::Continue(Said::Nothing),
+            Treatment::Nothing | Treatment::ToCluster => ControlFlow::Continue(Said::Name),
+        }
+    }
+
+    /// Forwards, with a token where one is said. One that the upstream does not take any more is replaced, once.
+    ///
+    /// What is rare is boxed: the usual request makes no room for it.
+    async fn send(&self, grant: &Grant<'static>, mut request: Box<Request<Upload>>, said: Said) -> Response {
+        if is_websocket(&request) {
+            return Box::pin(self.tunnel(grant, request, said)).await;
+        }
+        let token = match self.fit_at_once(grant, &mut request, said) {
+            AtHand::Token(token) => Some(token),
+            AtHand::NotNeeded => None,
+            AtHand::Missing => match Box::pin(self.fit_in_time(grant, &mut request, said)).await {
+                Ok(token) => token,
+                Err(error) => return self.ours(self.mint_failed(&error)),
+            },
         };
-        let token = match token {
-            Ok(Some(token)) => token,
-            Ok(None) => return self.forward(grant, request, Said::Name).await,
-            Err(error) => return self.ours(self.mint_failed(&error)),
-        };
-        let again = repeat(&request).filter(|again| !is_websocket(again));
-        let response = self.forward(grant, request, credential(&token, treatment)).await;
-        match again {
-            Some(again)
+        let spare = repeat(&request).map(Box::new);
+        let response = self.forward(grant.session(), request, spare.as_deref()).await;
+        match (spare, token) {
+            (Some(spare), Some(token))
                 if response.status() == StatusCode::UNAUTHORIZED
                     && self.gateway.tokens.reject(grant, &token, self.now) =>
             {
-                Box::pin(self.lend_anew(grant, again, treatment)).await.unwrap_or(response)
+                Box::pin(self.lend_anew(grant, spare, said)).await.unwrap_or(response)
             }
             _ => response,
         }
     }
 
+    /// Fits `request`, unless a token has to be minted first.
+    fn fit_at_once(&self, grant: &Grant<'_>, request: &mut Request<Upload>, said: Said) -> AtHand {
+        let token = match said {
+            Said::Nothing | Said::Name => AtHand::NotNeeded,
+            Said::Token | Said::BareToken => self.gateway.tokens.at_hand_as(grant, self.now, |minted| {
+                self.fit(request, said, check::managed(minted, grant));
+                minted.authorization.clone()
+            }),
+        };
+        if matches!(token, AtHand::NotNeeded) {
+            self.fit(request, said, &Managed::new(grant.session(), None));
+        }
+        token
+    }
+
+    /// Fits `request`, after minting a token where one is said and none at hand.
+    async fn fit_in_time(
+        &self,
+        grant: &Grant<'static>,
+        request: &mut Request<Upload>,
+        said: Said,
+    ) -> Result<Option<HeaderValue>, MintError> {
+        let token = match said {
+            Said::Nothing | Said::Name => None,
+            Said::Token | Said::BareToken => self.gateway.tokens.obtain(grant, self.now).await?,
+        };
+        self.fit(request, said, &Managed::new(grant.session(), token.clone()));
+        Ok(token)
+    }
+
     async fn lend_anew(
         &self,
         grant: &Grant<'static>,
-        request: Request<Upload>,
-        treatment: Treatment,
+        mut request: Box<Request<Upload>>,
+        said: Said,
     ) -> Option<Response> {
         let token = self.gateway.tokens.obtain(grant, self.now).await.ok()??;
-        Some(self.forward(grant, request, credential(&token, treatment)).await)
+        request.headers_mut().insert(AUTHORIZATION, onward::credential(&token, said)?);
+        Some(self.forward(grant.session(), request, None).await)
+    }
+
+    fn fit(&self, request: &mut Request<Upload>, said: Said, managed: &Managed) {
+        onward::fit(self.gateway, &self.door, self.peer, request, (said, managed));
     }
 
     /// An answer that is not the upstream's.
     fn ours(&self, response: Response) -> Response {
-        self.id.say_in(answer::hardened(response))
+        self.id().say_in(answer::hardened(response))
     }
 
-    async fn forward(&self, grant: &Grant<'static>, request: Request<Upload>, said: Said) -> Response {
+    /// The request's name: drawn when it is said first, which the usual request never does.
+    fn id(&self) -> &RequestId {
+        self.id.get_or_init(RequestId::draw)
+    }
+
+    /// Forwards what is fit for the upstream.
+    async fn forward(
+        &self,
+        session: &Session<'static>,
+        request: Box<Request<Upload>>,
+        spare: Option<&Request<Upload>>,
+    ) -> Response {
+        let answered = self.upstream.forwarder.forward(request, spare).await;
+        self.answer(
+            answered.map(|response| response.map(|body| Body::new(Lent::new(body, self.gateway, session)))),
+        )
+    }
+
+    /// Asks for a WebSocket, and keeps it until the session is over.
+    async fn tunnel(
+        &self,
+        grant: &Grant<'static>,
+        mut request: Box<Request<Upload>>,
+        said: Said,
+    ) -> Response {
+        if let Err(error) = self.fit_in_time(grant, &mut request, said).await {
+            return self.ours(self.mint_failed(&error));
+        }
         let session = grant.session();
-        let is_websocket = is_websocket(&request);
-        let request = self.fit(session, request, said);
-        let result = if is_websocket {
-            let Some(place) = self.upstream.tunnels.admit(session.id, session.expires_at) else {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                return self.ours(answer::not_a_page(Kind::Script, status, "too-many-tunnels"));
-            };
-            let life =
-                Duration::from_secs(u64::try_from(session.expires_at - self.now.as_second()).unwrap_or(0));
-            let answered = Box::pin(self.upstream.forwarder.tunnel(request, (place, life), bare)).await;
-            answered.map(|response| {
-                response.map(|body| match body {
-                    Either::Left(body) => Body::new(body),
-                    Either::Right(_) => Body::empty(),
-                })
-            })
-        } else {
-            let answered = self.upstream.forwarder.forward(request).await;
-            let lent = |body| Body::new(Lent::new(body, self.gateway, session));
-            answered.map(|response| response.map(lent))
+        let Some(place) = self.upstream.tunnels.admit(session.id, session.expires_at) else {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return self.ours(answer::not_a_page(Kind::Script, status, "too-many-tunnels"));
         };
-        match result {
+        let left = session.expires_at.saturating_sub(self.now.as_second());
+        let life = Duration::from_secs(u64::try_from(left).unwrap_or(0));
+        let answered = self.upstream.forwarder.tunnel(request, (place, life), bare).await;
+        self.answer(answered.map(|response| {
+            response.map(|body| match body {
+                http_body_util::Either::Left(body) => Body::new(body),
+                http_body_util::Either::Right(_) => Body::empty(),
+            })
+        }))
+    }
+
+    /// The upstream's answer, or ours where there is none.
+    fn answer(&self, answered: Result<Response, ForwardError>) -> Response {
+        match answered {
             Ok(mut response) => {
                 keep_our_cookies_ours(&mut response);
                 response
             }
             Err(error) => self.ours(self.upstream_failed(&error)),
         }
-    }
-
-    /// The request as the upstream gets it: nothing that the client says of itself, everything that we know.
-    fn fit(&self, session: &Session<'_>, mut request: Request<Upload>, said: Said) -> Request<Upload> {
-        let ui = self.gateway.ui.traits();
-        let cookies = if ui.wants_cookies {
-            self.door.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
-        } else {
-            HeaderValue::from_static("")
-        };
-        let forwarded_for = self.forwarded_for(request.headers());
-        let headers = request.headers_mut();
-        scrub::for_upstream(headers);
-        headers.remove(COOKIE);
-        if !cookies.is_empty() {
-            headers.insert(COOKIE, cookies);
-        }
-        match said {
-            Said::Nothing => {}
-            Said::Name => reply::name_person(headers, session),
-            Said::Token(authorization) => {
-                headers.insert(AUTHORIZATION, authorization);
-                reply::name_person(headers, session);
-            }
-        }
-        let site = self.door.site;
-        let proto = if site.is_secure() { "https" } else { "http" };
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-        // `Connection` may have nominated `Host` away.
-        let host = site.authority();
-        for (name, value) in [(X_FORWARDED_FOR, &*forwarded_for), (X_FORWARDED_HOST, host), (HOST, host)] {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(name, value);
-            }
-        }
-        request
-    }
-
-    /// The peer's address, behind what a proxy says that we trust. Some proxies add a line of their own.
-    fn forwarded_for(&self, headers: &HeaderMap) -> String {
-        let peer = self.peer.ip().to_canonical().to_string();
-        if !self.gateway.trusts(self.peer.ip()) {
-            return peer;
-        }
-        let said = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|said| said.to_str().ok());
-        said.chain([peer.as_str()]).collect::<Vec<_>>().join(", ")
     }
 
     fn to_cluster(&self) -> Response {
@@ -286,7 +296,7 @@ impl Passage<'_> {
 
     fn challenge(&self, reason: &'static str) -> Response {
         if let Some(fallback) = self.door.fallback.filter(|_| self.kind == Kind::Navigation) {
-            return fallback.ask(&self.back(), &self.id, None);
+            return fallback.ask(&self.back(), self.id(), None);
         }
         if self.kind == Kind::Navigation {
             return answer::redirect(&reply::login_url(self.door.site, &self.target), None);
@@ -295,7 +305,7 @@ impl Passage<'_> {
     }
 
     fn deny(&self, denial: Denial) -> Response {
-        tracing::info!(reason = denial.reason(), request_id = self.id.0, kind = ?self.kind, "refused");
+        tracing::info!(reason = denial.reason(), request_id = self.id().0, kind = ?self.kind, "refused");
         // Login decides the same, and says it on a page, at the site's own host. A fallback has no login.
         let leads_on = self.door.fallback.is_none() || denial == Denial::UnknownHost;
         if self.kind == Kind::Navigation && leads_on {
@@ -318,27 +328,27 @@ impl Passage<'_> {
         (headers, Json(serde_json::json!({}))).into_response()
     }
 
-    fn mint_failed(&self, error: &crate::k8s::MintError) -> Response {
+    fn mint_failed(&self, error: &MintError) -> Response {
         if self.kind != Kind::Navigation {
             return answer::not_a_page(self.kind, StatusCode::BAD_GATEWAY, error.reason());
         }
         let back = self.back();
         let way_in = self.gateway.way_in.as_deref();
-        let mut response = Problem { site: self.door.site, back: &back, id: &self.id, way_in }.mint(error);
+        let mut response = Problem { site: self.door.site, back: &back, id: self.id(), way_in }.mint(error);
         // Headlamp takes any other 5xx for a reason to ask for a token.
         *response.status_mut() = StatusCode::BAD_GATEWAY;
         response
     }
 
     fn upstream_failed(&self, error: &ForwardError) -> Response {
-        tracing::warn!(%error, reason = error.reason(), request_id = self.id.0, "the upstream failed");
+        tracing::warn!(%error, reason = error.reason(), request_id = self.id().0, "the upstream failed");
         if self.kind != Kind::Navigation {
             return answer::not_a_page(self.kind, error.status(), error.reason());
         }
         let page = Failure {
             command: None,
             reason: error.reason().to_owned(),
-            request_id: self.id.0.clone(),
+            request_id: self.id().0.clone(),
             retry_seconds: Some(10),
             retry_url: Some(self.back().to_string()),
             title: "The UI does not answer".to_owned(),
@@ -377,16 +387,4 @@ fn me(session: &Session<'_>) -> Response {
         "username": session.name, "email": session.email, "groups": groups, "userInfoURL": "",
     });
     ([(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(me)).into_response()
-}
-
-fn credential(token: &HeaderValue, treatment: Treatment) -> Said {
-    if treatment != Treatment::BareToken {
-        return Said::Token(token.clone());
-    }
-    let alone =
-        token.as_bytes().strip_prefix(b"Bearer ").and_then(|alone| HeaderValue::from_bytes(alone).ok());
-    alone.map_or(Said::Name, |mut alone| {
-        alone.set_sensitive(true);
-        Said::Token(alone)
-    })
 }

@@ -14,13 +14,17 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) struct RequestId(pub(super) String);
 
 impl RequestId {
-    /// The ingress's own name for the request, if it is a plain one; nginx passes on what a client sends.
+    /// The ingress's own name for the request, or a new one.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
-        let is_plain = |id: &&str| {
-            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        };
-        Self(given.filter(is_plain).map_or_else(Self::draw, str::to_owned))
+        Self::given(headers).unwrap_or_else(Self::draw)
+    }
+
+    /// The ingress's own name for the request, if it is a plain one; nginx passes on what a client sends.
+    pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
+        let given = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+        let is_plain =
+            (1..=64).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        is_plain.then(|| Self(given.to_owned()))
     }
 
     /// The same answer, with the name in it.
@@ -31,8 +35,9 @@ impl RequestId {
         response
     }
 
-    fn draw() -> String {
-        format!("{:016x}", u64::from_be_bytes(random::bytes()))
+    /// A new name.
+    pub(super) fn draw() -> Self {
+        Self(format!("{:016x}", u64::from_be_bytes(random::bytes())))
     }
 }
 

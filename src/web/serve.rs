@@ -165,7 +165,7 @@ async fn hold<A, F, B>(
             answers.lose_track();
         }
         let deadline = Arc::clone(&answers);
-        let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+        let is_last = !request.body().is_end_stream() && request.headers().contains_key(TRANSFER_ENCODING);
         let answering = match refuse(&request, &ambiguity) {
             Some(status) => Either::Left(ready(refusal(status))),
             None => Either::Right(
@@ -178,6 +178,8 @@ async fn hold<A, F, B>(
     let connection = http1::Builder::new()
         .max_buf_size(MAX_HEADER_BYTES)
         .auto_date_header(limits.dates)
+        // Where no bodies come, none of any size go either: one buffer is cheaper to send than two.
+        .writev(limits.bodies)
         .serve_connection(heard, service);
     let mut connection = pin!(connection.with_upgrades());
     // Looked at only when one of them has something to say, and not at each request.

@@ -141,7 +141,7 @@ impl Policy {
     fn role_of(&self, session: &Session<'_>) -> Option<&Arc<Role>> {
         self.roles
             .iter()
-            .find(|role| role.fingerprint == session.role_fingerprint && role.name == session.role)
+            .find(|role| role.fingerprint == session.role_fingerprint && *role.name == *session.role)
     }
 }
 
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn a_session_remembers_only_groups_that_a_rule_names() {
         let policy = policy(&[("a", groups(&["staff"]))]);
-        assert_eq!(session(&policy).groups, "staff");
+        assert_eq!(&*session(&policy).groups, "staff");
     }
 
     #[test]
