@@ -123,14 +123,21 @@ impl ProviderError {
     }
 }
 
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Endpoint {
+    /// Its name in one word.
+    pub fn word(self) -> &'static str {
+        match self {
             Self::Discovery => "discovery",
             Self::Keys => "JWKS",
             Self::Token => "token",
             Self::Userinfo => "userinfo",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

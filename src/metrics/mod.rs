@@ -2,15 +2,20 @@
 //!
 //! No label holds anything that a request or a person brought: each value is a word of ours or of the settings.
 
+mod peer;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+pub use peer::{Failure, Health, Peer};
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
@@ -44,6 +49,8 @@ pub struct Metrics {
     pub proxy: Decisions,
     /// Requests for the UI at the fallback.
     pub fallback: Decisions,
+    /// Calls of the provider.
+    pub provider: Peer,
     /// Tokens that were asked for.
     pub token_requests: TokenRequests,
     /// Tunnels.
@@ -66,7 +73,11 @@ pub struct Decisions {
 
 /// Tokens that were asked for. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct TokenRequests(Counters<4>);
+pub struct TokenRequests {
+    /// The API server, by the tokens that were asked of it.
+    pub api_server: Peer,
+    counted: Counters<4>,
+}
 
 /// Tunnels. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +136,7 @@ impl Default for Metrics {
             auth_request: Decisions::of(&decisions, "auth-request"),
             proxy: Decisions::of(&decisions, "proxy"),
             fallback: Decisions::of(&decisions, "fallback"),
+            provider: Peer::default(),
             token_requests: TokenRequests::default(),
             websockets: Websockets::default(),
             connections: Gauges::default(),
@@ -144,7 +156,7 @@ impl Metrics {
         registry.register(
             "token_requests",
             "ServiceAccount tokens asked of the API server",
-            self.token_requests.0.clone(),
+            self.token_requests.counted.clone(),
         );
         registry.register("websockets", "WebSocket tunnels that are open", self.websockets.open.clone());
         registry.register(
@@ -245,10 +257,19 @@ impl Decisions {
 }
 
 impl TokenRequests {
-    /// A token was asked for, for `role`, of the ServiceAccount `(namespace, name)`, and `result` came of it.
-    pub fn answered(&self, role: &str, (namespace, name): (&str, &str), result: &'static str) {
+    /// A token was asked for at `now`, for `role`, of the ServiceAccount `(namespace, name)`: it was minted, or the call
+    /// failed.
+    pub fn answered(
+        &self,
+        role: &str,
+        (namespace, name): (&str, &str),
+        failure: Option<Failure>,
+        now: Timestamp,
+    ) {
+        self.api_server.answered(failure, now);
+        let result = failure.map_or("minted", |failure| failure.reason);
         let labels = [("role", role), ("namespace", namespace), ("serviceaccount", name), ("result", result)];
-        self.0.get_or_create(&labels.map(|(name, value)| (name, Cow::Owned(value.to_owned())))).inc();
+        self.counted.get_or_create(&labels.map(|(name, value)| (name, Cow::Owned(value.to_owned())))).inc();
     }
 }
 
