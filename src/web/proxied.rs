@@ -330,6 +330,7 @@ impl Passage<'_> {
 
     fn mint_failed(&self, error: &MintError) -> Response {
         if self.kind != Kind::Navigation {
+            tracing::info!(reason = error.reason(), request_id = self.id().0, kind = ?self.kind, "refused");
             return answer::not_a_page(self.kind, StatusCode::BAD_GATEWAY, error.reason());
         }
         let back = self.back();
