@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::audit;
 use super::client::chain;
 use crate::auth::{Credential, Grant, ServiceAccountRef};
+use crate::clock::Stopwatch;
 use crate::edge::Managed;
 use crate::metrics::{Failure, TokenRequests};
 
@@ -125,7 +126,10 @@ impl Minter {
         (ttl, audiences): (Duration, &[String]),
         now: Timestamp,
     ) -> Result<(Minted, TokenClaims), MintError> {
-        let token = self.request(account, ttl, audiences).await?;
+        let watch = Stopwatch::start();
+        let answered = self.request(account, ttl, audiences).await;
+        self.requests.took(watch.seconds());
+        let token = answered?;
         let claims = check(&token, account, audiences)?;
         let minted = Minted::new(&token, &claims, now);
         Ok((minted.ok_or_else(|| unusable(account, "it fits in no header"))?, claims))

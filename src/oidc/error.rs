@@ -124,11 +124,11 @@ impl ProviderError {
 }
 
 impl Endpoint {
-    /// Its name in one word.
+    /// Its name in one word, as metrics have it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Discovery => "discovery",
-            Self::Keys => "JWKS",
+            Self::Keys => "jwks",
             Self::Token => "token",
             Self::Userinfo => "userinfo",
         }
@@ -137,7 +137,10 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(match self {
+            Self::Keys => "JWKS",
+            other => other.word(),
+        })
     }
 }
 

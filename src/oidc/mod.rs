@@ -24,7 +24,7 @@ pub use exchange::Tokens;
 pub use settings::{ClientSecret, Settings, UserinfoUse};
 
 use crate::auth::LoginAttempt;
-use crate::metrics::Peer;
+use crate::metrics::ProviderCalls;
 use keys::Keys;
 use transport::Transport;
 
@@ -66,7 +66,11 @@ struct Cached {
 impl Provider {
     /// Prepares to speak to the provider, without speaking to it yet: it may be down at start. `calls` is told what comes
     /// of each call.
-    pub fn new(settings: Settings, redirect_uri: String, calls: Peer) -> Result<Self, ProviderError> {
+    pub fn new(
+        settings: Settings,
+        redirect_uri: String,
+        calls: ProviderCalls,
+    ) -> Result<Self, ProviderError> {
         Ok(Self {
             transport: Transport::new(&settings, calls)?,
             settings,

@@ -10,7 +10,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Response, redirect};
 
 use super::{Endpoint, ProviderError, Remedy, Settings, is_safe};
-use crate::metrics::{Failure, Peer};
+use crate::clock::Stopwatch;
+use crate::metrics::{Failure, ProviderCalls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,11 +25,11 @@ const MAX_ANSWER: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Transport {
     client: Client,
-    provider: Peer,
+    calls: ProviderCalls,
 }
 
 impl Transport {
-    pub(super) fn new(settings: &Settings, provider: Peer) -> Result<Self, ProviderError> {
+    pub(super) fn new(settings: &Settings, calls: ProviderCalls) -> Result<Self, ProviderError> {
         let unusable =
             |what: &str, error: &reqwest::Error| ProviderError::Settings(format!("{what}: {}", chain(error)));
         let certificates = match &settings.ca_pem {
@@ -43,7 +44,7 @@ impl Transport {
             .user_agent(concat!("lamplighter/", env!("CARGO_PKG_VERSION")))
             .build();
         client
-            .map(|client| Self { client, provider })
+            .map(|client| Self { client, calls })
             .map_err(|e| unusable("could not prepare an HTTP client", &e))
     }
 
@@ -55,11 +56,22 @@ impl Transport {
             is_answered: error.remedy() != Remedy::Wait,
             reason: error.reason(),
         });
-        self.provider.answered(failure, now);
+        self.calls.answered(endpoint.word(), failure, now);
     }
 
     /// Sends `request` and reads a JSON answer: 200, or a 4xx whose body says why.
     pub(super) async fn send(
+        &self,
+        endpoint: Endpoint,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ProviderError> {
+        let watch = Stopwatch::start();
+        let answered = self.exchange(endpoint, request).await;
+        self.calls.took(endpoint.word(), watch.seconds());
+        answered
+    }
+
+    async fn exchange(
         &self,
         endpoint: Endpoint,
         request: HttpRequest,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::Gateway;
+use super::{Gateway, answer};
 use crate::metrics::{Health, Metrics};
 
 /// Whether requests should be sent here. Clones say the same.
@@ -39,9 +40,11 @@ impl Readiness {
 /// every replica out of service at once would end what still works.
 pub fn router(readiness: Readiness, gateway: Arc<Gateway>) -> Router {
     let metrics = Arc::clone(&gateway.metrics);
-    let ready = get(async move |uri: Uri| ready(&readiness, &gateway, &uri));
     let said = get(async move |headers: HeaderMap| exposition(&metrics, &headers));
-    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready).route("/metrics", said)
+    let timed = middleware::from_fn_with_state(gateway.metrics.requests("admin"), answer::time);
+    let ready = get(async move |uri: Uri| ready(&readiness, &gateway, &uri));
+    let routes = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready);
+    routes.route("/metrics", said).layer(timed)
 }
 
 fn ready(readiness: &Readiness, gateway: &Gateway, uri: &Uri) -> Response {
@@ -60,7 +63,7 @@ fn verbose(status: StatusCode, gateway: &Gateway) -> String {
     let store = gateway.store.health().map_or((true, "memory".to_owned()), in_words);
     let lines = [
         ("listeners", (is_open, if is_open { "ok" } else { "about to close" }.to_owned())),
-        ("provider", in_words(gateway.metrics.provider.health())),
+        ("provider", in_words(gateway.metrics.provider.peer.health())),
         ("API server", in_words(gateway.metrics.token_requests.api_server.health())),
         ("session store", store),
         ("fallback", (true, if has_fallback { "armed" } else { "off" }.to_owned())),
