@@ -8,6 +8,7 @@
 mod config;
 mod demo;
 mod fallback;
+mod papers;
 mod serve;
 pub mod settings;
 mod shutdown;
@@ -44,6 +45,10 @@ enum Command {
     Fallback(fallback::Command),
     /// Run everything on embedded parts, with no configuration: a provider, an API server, an upstream.
     Demo(demo::Args),
+    /// Print what a shell needs to complete our commands.
+    Completions(papers::Completions),
+    /// Write our man pages.
+    Man(papers::Man),
 }
 
 #[derive(Args, Debug)]
@@ -88,6 +93,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Fallback(command) => fallback::run(&command),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
     }
 }
 
