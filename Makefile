@@ -49,24 +49,57 @@ rig: ## the real parts, left running: Kubernetes, ingress-nginx, two providers
 rig-down: ## stop them, and leave nothing behind
 	$(RIG) down
 
-IMAGE_TARGET := $(shell uname -m)-unknown-linux-gnu
-IMAGE_PROFILE ?= release
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+REVISION ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
+# When what is packed was written: the same checkout makes the same files.
+image dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# amd64 or arm64, as images are called.
+THIS_ARCH := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+ARCH ?= $(THIS_ARCH)
+MACHINE := $(patsubst amd64,x86_64,$(patsubst arm64,aarch64,$(ARCH)))
+STATIC_TARGET := $(MACHINE)-unknown-linux-gnu
+STATIC_PROFILE ?= release
+# A compiler for the other machine: Debian's gcc-aarch64-linux-gnu with libc6-dev-arm64-cross, or gcc-x86-64-linux-gnu.
+LINKER := $(if $(filter-out $(THIS_ARCH),$(ARCH)),CARGO_TARGET_$(shell echo $(MACHINE) | tr a-z A-Z)_UNKNOWN_LINUX_GNU_LINKER=$(MACHINE)-linux-gnu-gcc)
 # cargo's folder for the profile `dev` has another name.
-IMAGE_FOLDER := target/$(IMAGE_TARGET)/$(IMAGE_PROFILE:dev=debug)
+STATIC_BINARY := target/$(STATIC_TARGET)/$(STATIC_PROFILE:dev=debug)/lamplighter
+OUT ?= target/lamplighter-$(ARCH)
 IMAGE_FILE := target/lamplighter-image.tar
 
+.PHONY: binary
+binary: ## a static binary, as target/lamplighter-ARCH; ARCH=amd64|arm64 for another machine than this one
+ifneq ($(ARCH),$(THIS_ARCH))
+	rustup target add $(STATIC_TARGET)
+endif
+	$(LINKER) RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target LAMPLIGHTER_REVISION="$(REVISION)" \
+	  cargo build --locked --bin lamplighter --profile $(STATIC_PROFILE) --target $(STATIC_TARGET)
+	install -D $(STATIC_BINARY) $(OUT)
+
 .PHONY: image
-image: ## an OCI image of a static binary, as target/lamplighter-image.tar: no daemon, no shell in it, uid 65532
-	RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target \
-	  cargo build --bin lamplighter --profile $(IMAGE_PROFILE) --target $(IMAGE_TARGET)
-	python3 tests/rig/image.py --user 65532:65532 \
-	  --label org.opencontainers.image.title=lamplighter \
-	  --label org.opencontainers.image.licenses=Apache-2.0 \
-	  --label "org.opencontainers.image.version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" \
-	  localhost/lamplighter:dev '["/bin/lamplighter"]' \
-	  $(IMAGE_FOLDER)/lamplighter=/bin/lamplighter \
-	  /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt >$(IMAGE_FILE)
+image: binary ## an OCI image of it, as target/lamplighter-image.tar, with a list of its crates: no daemon, no shell in it, uid 65532
+	python3 tests/rig/image.py --dockerfile Dockerfile --arch $(ARCH) --source /out/lamplighter=$(OUT) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) localhost/lamplighter:dev >$(IMAGE_FILE)
+	tests/dist/sbom $(STATIC_TARGET) >$(IMAGE_FILE:.tar=.cdx.json)
 	@ls -l $(IMAGE_FILE)
+
+DIST := lamplighter-$(VERSION)-linux-$(ARCH)
+DIST_FOLDER := target/dist/$(DIST)
+
+.PHONY: dist
+dist: binary ## target/dist: a tarball of it with completions, man pages and a list of its crates, and SHA256SUMS
+	rm -rf $(DIST_FOLDER) && mkdir -p $(DIST_FOLDER)/completions $(DIST_FOLDER)/man/man1
+	install $(OUT) $(DIST_FOLDER)/lamplighter
+	install -m 644 CHANGELOG.md LICENSE README.md $(DIST_FOLDER)
+	tests/dist/sbom $(STATIC_TARGET) >$(DIST_FOLDER)/lamplighter.cdx.json
+	cargo run --quiet -- completions bash >$(DIST_FOLDER)/completions/lamplighter.bash
+	cargo run --quiet -- completions fish >$(DIST_FOLDER)/completions/lamplighter.fish
+	cargo run --quiet -- completions zsh >$(DIST_FOLDER)/completions/_lamplighter
+	cargo run --quiet -- man $(DIST_FOLDER)/man/man1
+	tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
+	  --format=ustar -C target/dist -cf - $(DIST) | gzip -9n >target/dist/$(DIST).tar.gz
+	rm -rf $(DIST_FOLDER)
+	cd target/dist && sha256sum *.tar.gz >SHA256SUMS && cat SHA256SUMS
 
 .PHONY: image-test
 image-test: image ## the pods of the tests on real parts, from that image

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -12,9 +13,11 @@ use common::process::SESSION_KEY;
 use common::wire::{Answer, Wire};
 use common::{App, CLIENT_SECRET, SCRIPT, until};
 use http::Method;
+use jiff::SignedDuration;
 use lamplighter::auth::code::CodeKey;
 use lamplighter::demo::api_server::TokenFault;
-use lamplighter::demo::provider::Faults;
+use lamplighter::demo::provider::{Faults, Reply};
+use lamplighter::metrics::Via;
 use lamplighter::random;
 
 async fn metrics(app: &App, accept: &str) -> Answer {
@@ -85,6 +88,120 @@ async fn a_token_that_is_not_to_be_had_is_counted_as_a_failure() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_to_be_had_in_proxy_mode_lets_nobody_pass() {
+    let house = House::build(true, |_| {}).await;
+    let browser = house.app.signed_in("ada").await;
+    house.app.api_server.set_fault(Some(TokenFault::Status(403)));
+    let mut wire = Wire::open(&house.app, &browser).await;
+    assert_eq!(wire.get(PODS).await.refusal(), (502, "mint-failed"));
+    let watch = "/clusters/main/api/v1/pods?watch=true";
+    assert_eq!(wire.upgrade(watch, "").await.refusal(), (502, "mint-failed"));
+    let mut wire = Wire::open(&house.app, &browser).await;
+    assert_eq!(wire.get("/clusters/main/me").await.status, 200, "which needs no token");
+    assert_says(
+        &house.app,
+        &[
+            r#"decisions_total{dialect="proxy",decision="error",reason="mint-failed"} 2"#,
+            r#"decisions_total{dialect="proxy",decision="allow",reason=""} 1"#,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn calls_of_peers_are_counted_and_timed_and_say_who_is_up() {
+    let app = App::start().await;
+    let said = metrics(&app, "*/*").await.text();
+    assert!(!said.contains("idp_up") && !said.contains("kube_api_up"), "nobody was asked: {said}");
+    let browser = app.signed_in("ada").await;
+    assert_eq!(browser.check_script("/").await.status, 200);
+    assert_says(
+        &app,
+        &[
+            r#"idp_requests_total{endpoint="discovery",result="success"} 1"#,
+            r#"idp_requests_total{endpoint="jwks",result="success"} 1"#,
+            r#"idp_requests_total{endpoint="token",result="success"} 1"#,
+            r#"idp_requests_total{endpoint="userinfo",result="success"} 1"#,
+            r#"idp_request_duration_seconds_count{endpoint="token"} 1"#,
+            "token_request_duration_seconds_count 1",
+            "idp_up 1",
+            "kube_api_up 1",
+        ],
+    )
+    .await;
+    app.provider.set_faults(Faults::discovery(Reply::status(503)));
+    app.api_server.set_fault(Some(TokenFault::Status(503)));
+    app.advance(901);
+    assert_eq!(browser.check_script("/").await.status, 502);
+    assert_eq!(app.browser().open("/lamplighter/login?rd=/").await.status, 503);
+    assert_says(
+        &app,
+        &[
+            r#"idp_requests_total{endpoint="discovery",result="provider-unreachable"} 1"#,
+            "idp_up 0",
+            "kube_api_up 0",
+        ],
+    )
+    .await;
+    app.api_server.set_fault(Some(TokenFault::Status(403)));
+    app.advance(3);
+    assert_eq!(browser.check_script("/").await.status, 502);
+    assert_says(&app, &["idp_up 0", "kube_api_up 1"]).await;
+}
+
+#[tokio::test]
+async fn our_own_answers_are_timed_and_nothing_else() {
+    let house = House::build(true, |_| {}).await;
+    let mut browser = house.app.signed_in("ada").await;
+    browser.open("/lamplighter/whoami").await;
+    assert_eq!(Wire::open(&house.app, &browser).await.get(PODS).await.status, 200);
+    assert_eq!(browser.check_script("/").await.status, 200);
+    let said = metrics(&house.app, "*/*").await.text();
+    // Login, callback, whoami.
+    assert!(said.contains("_http_request_duration_seconds_count{listener=\"public\"} 3\n"), "{said}");
+    assert_says(&house.app, &[r#"http_request_duration_seconds_count{listener="admin"} 1"#]).await;
+}
+
+#[tokio::test]
+async fn the_process_and_what_runs_are_told() {
+    let app = App::start().await;
+    let said = metrics(&app, "*/*").await.text();
+    let number = |name: &str| -> f64 {
+        let line = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in:\n{said}")).parse().unwrap()
+    };
+    assert!(number("process_cpu_seconds_total") >= 0.0);
+    assert!(number("process_resident_memory_bytes") > 1024.0 * 1024.0);
+    let fds = number("process_open_fds");
+    assert!(fds > 3.0 && fds < number("process_max_fds"), "{fds}");
+    let age = app.clock.now().as_second()
+        - SignedDuration::from_secs_f64(number("process_start_time_seconds")).as_secs();
+    assert!((-2..3_600).contains(&age), "{age}");
+    let build = said.lines().find(|line| line.starts_with("lamplighter_build_info{")).unwrap();
+    assert!(build.contains("rustc=\"1.") && build.contains("revision=\""), "{build}");
+}
+
+/// The names in the table of docs/metrics.md are those that are told, and no others.
+#[tokio::test]
+async fn every_metric_is_in_the_table_of_the_docs() {
+    let house = House::build(true, |_| {}).await;
+    house.app.signed_in("ada").await.check("/c/main").await;
+    let counted = &house.app.gateway.metrics;
+    counted.code_tried("accepted");
+    counted.session_ended(Via::Provider, "sign-out");
+    counted.websockets.closed("peer");
+    let said = metrics(&house.app, "*/*").await.text();
+    let told: BTreeSet<_> =
+        said.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let table = include_str!("../docs/metrics.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let named: BTreeSet<_> =
+        table.flat_map(|cell| cell.split("`, `")).map(|name| name.trim_end_matches('`')).collect();
+    assert_eq!(told, named);
 }
 
 #[tokio::test]

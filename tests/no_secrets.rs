@@ -47,8 +47,17 @@ impl Secrets {
 
 #[tokio::test]
 async fn ob_1_no_secret_is_logged_at_any_level() {
+    log_everything_in("json").await;
+}
+
+#[tokio::test]
+async fn ob_1_no_secret_is_logged_at_any_level_in_pairs_either() {
+    log_everything_in("logfmt").await;
+}
+
+async fn log_everything_in(format: &str) {
     let (folder, parts, secrets) = (Folder::new(), App::start().await, Secrets::default());
-    let process = Process::serve(&configure(&folder, &parts), "trace").await;
+    let process = Process::serve_in(format, &configure(&folder, &parts), "trace").await;
     let (public, authz) = (process.address("public"), process.address("authz"));
     let browser = || Browser::at(public, authz);
     remember_tokens(&parts, &secrets);
@@ -62,7 +71,9 @@ async fn ob_1_no_secret_is_logged_at_any_level() {
     let last = wait.header("x-request-id").to_owned();
     until("the last line", || process.said().contains(&last)).await;
     let said = process.said();
-    assert!(said.contains("minted a token") && said.contains("TRACE"), "everything is logged: {said}");
+    let has_all =
+        said.contains("minted a token") && (said.contains("TRACE") || said.contains(" level=trace "));
+    assert!(has_all, "everything is logged: {said}");
     secrets.assert_absent(&said);
 }
 

@@ -115,7 +115,7 @@ impl Bound {
         let (stop_admin, admin_stopped) = watch::channel(false);
         let (mut listeners, mut admin, mut chores) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let metrics = Arc::clone(&self.gateway.metrics);
-        let answer = route(admin_router(readiness.clone(), Arc::clone(&metrics)));
+        let answer = route(admin_router(readiness.clone(), Arc::clone(&self.gateway)));
         let open = metrics.connections("admin");
         admin.spawn(Serve { listener: self.admin, limits, open, answer }.run(admin_stopped));
         let public = Public::new(Arc::clone(&self.gateway), self.upstream.clone());
@@ -173,10 +173,13 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
     let minter = Minter::new(k8s::connect(&settings.kubernetes).await?, metrics.token_requests.clone());
     Ok(Gateway {
         sessions: Sessions::new(keys, &settings.site, &settings.oidc.client_id),
-        provider: Provider::new(settings.oidc, redirect_uri)?,
+        provider: Provider::new(settings.oidc, redirect_uri, metrics.provider.clone())?,
         way_in: settings.fallback.as_ref().map(way_in),
         tokens: Tokens::new(minter, clock.clone()),
-        store: settings.store.as_ref().map_or_else(|| Ok(Store::in_memory()), Store::shared)?,
+        store: match &settings.store {
+            Some(shared) => Store::shared(shared, clock.clone())?,
+            None => Store::in_memory(),
+        },
         site: settings.site,
         policy: settings.policy,
         ui: settings.ui,

@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod fallback;
 mod idp;
+mod papers;
 mod serve;
 pub mod settings;
 mod shutdown;
@@ -47,6 +48,10 @@ enum Command {
     Idp(idp::Args),
     /// Run everything on embedded parts, with no configuration: a provider, an API server, an upstream.
     Demo(demo::Args),
+    /// Print what a shell needs to complete our commands.
+    Completions(papers::Completions),
+    /// Write our man pages.
+    Man(papers::Man),
 }
 
 #[derive(Args, Debug)]
@@ -92,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Fallback(command) => fallback::run(&command),
         Command::Idp(args) => idp::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
     }
 }
 

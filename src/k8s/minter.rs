@@ -17,8 +17,9 @@ use serde::Deserialize;
 use super::audit;
 use super::client::chain;
 use crate::auth::{Credential, Grant, ServiceAccountRef};
+use crate::clock::Stopwatch;
 use crate::edge::Managed;
-use crate::metrics::TokenRequests;
+use crate::metrics::{Failure, TokenRequests};
 
 /// How long the API server may take: a UI gives up on its first request after five seconds.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -111,8 +112,9 @@ impl Minter {
             return Ok(None);
         };
         let minting = self.mint_for(account, (*ttl, audiences), now).await;
-        let result = minting.as_ref().map_or_else(MintError::reason, |_| "minted");
-        self.requests.answered(&grant.role().name, (&account.namespace, &account.name), result);
+        let failure = minting.as_ref().err().map(MintError::failure);
+        let of = (account.namespace.as_str(), account.name.as_str());
+        self.requests.answered(&grant.role().name, of, failure, now);
         let (minted, claims) = minting?;
         audit::minted(grant, account, &claims.jti, minted.expires_at);
         Ok(Some(minted))
@@ -124,7 +126,10 @@ impl Minter {
         (ttl, audiences): (Duration, &[String]),
         now: Timestamp,
     ) -> Result<(Minted, TokenClaims), MintError> {
-        let token = self.request(account, ttl, audiences).await?;
+        let watch = Stopwatch::start();
+        let answered = self.request(account, ttl, audiences).await;
+        self.requests.took(watch.seconds());
+        let token = answered?;
         let claims = check(&token, account, audiences)?;
         let minted = Minted::new(&token, &claims, now);
         Ok((minted.ok_or_else(|| unusable(account, "it fits in no header"))?, claims))
@@ -197,6 +202,10 @@ impl MintError {
             | Self::Unauthenticated(_)
             | Self::Unusable { .. } => "mint-failed",
         }
+    }
+
+    fn failure(&self) -> Failure {
+        Failure { call: "TokenRequest", is_answered: !self.may_pass(), reason: self.reason() }
     }
 
     /// Time may help; otherwise an operator has to.

@@ -123,13 +123,23 @@ impl ProviderError {
     }
 }
 
+impl Endpoint {
+    /// Its name in one word, as metrics have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Discovery => "discovery",
+            Self::Keys => "jwks",
+            Self::Token => "token",
+            Self::Userinfo => "userinfo",
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Discovery => "discovery",
             Self::Keys => "JWKS",
-            Self::Token => "token",
-            Self::Userinfo => "userinfo",
+            other => other.word(),
         })
     }
 }

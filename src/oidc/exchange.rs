@@ -38,7 +38,9 @@ impl Provider {
     pub async fn exchange(&self, exchange: &CodeExchange, now: Timestamp) -> Result<Tokens, ProviderError> {
         let metadata = self.metadata(now).await?;
         let outside = OnceLock::new();
-        let response = self.redeem(&metadata, exchange, &outside).await?;
+        let redeemed = self.redeem(&metadata, exchange, &outside).await;
+        self.transport.note(Endpoint::Token, &redeemed, now);
+        let response = redeemed?;
         if *response.token_type() != CoreTokenType::Bearer {
             return Err(ProviderError::Malformed(Endpoint::Token, "its token_type is not Bearer"));
         }

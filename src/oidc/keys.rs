@@ -109,7 +109,9 @@ impl Keys {
         if let Some((_, error)) = failure.filter(|(at, _)| is_within(*at, now, FAILURE_SECONDS)) {
             return current.ok_or_else(|| error.clone());
         }
-        match transport.get(Endpoint::Keys, uri).await.and_then(|response| read(&response, now)) {
+        let fetched = transport.get(Endpoint::Keys, uri).await.and_then(|response| read(&response, now));
+        transport.note(Endpoint::Keys, &fetched, now);
+        match fetched {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
                 self.current.store(Some(Arc::clone(&fetched)));

@@ -24,6 +24,7 @@ pub use exchange::Tokens;
 pub use settings::{ClientSecret, Settings, UserinfoUse};
 
 use crate::auth::LoginAttempt;
+use crate::metrics::ProviderCalls;
 use keys::Keys;
 use transport::Transport;
 
@@ -63,10 +64,15 @@ struct Cached {
 }
 
 impl Provider {
-    /// Prepares to speak to the provider, without speaking to it yet: it may be down at start.
-    pub fn new(settings: Settings, redirect_uri: String) -> Result<Self, ProviderError> {
+    /// Prepares to speak to the provider, without speaking to it yet: it may be down at start. `calls` is told what comes
+    /// of each call.
+    pub fn new(
+        settings: Settings,
+        redirect_uri: String,
+        calls: ProviderCalls,
+    ) -> Result<Self, ProviderError> {
         Ok(Self {
-            transport: Transport::new(&settings)?,
+            transport: Transport::new(&settings, calls)?,
             settings,
             redirect_uri,
             metadata: ArcSwapOption::empty(),
@@ -117,7 +123,9 @@ impl Provider {
         if let Some((_, error)) = failure.as_ref().filter(|(at, _)| is_within(*at, now, FAILURE_SECONDS)) {
             return Err(error.clone());
         }
-        match discovery::fetch(&self.transport, &self.settings.issuer).await {
+        let fetched = discovery::fetch(&self.transport, &self.settings.issuer).await;
+        self.transport.note(Endpoint::Discovery, &fetched, now);
+        match fetched {
             Ok(metadata) => {
                 let metadata = Arc::new(metadata);
                 self.metadata

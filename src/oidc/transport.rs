@@ -4,11 +4,14 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use openidconnect::{HttpRequest, HttpResponse};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Response, redirect};
 
-use super::{Endpoint, ProviderError, Settings, is_safe};
+use super::{Endpoint, ProviderError, Remedy, Settings, is_safe};
+use crate::clock::Stopwatch;
+use crate::metrics::{Failure, ProviderCalls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,10 +23,13 @@ const MAX_DOCUMENT: usize = 1024 * 1024;
 const MAX_ANSWER: usize = 256 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Transport(Client);
+pub(super) struct Transport {
+    client: Client,
+    calls: ProviderCalls,
+}
 
 impl Transport {
-    pub(super) fn new(settings: &Settings) -> Result<Self, ProviderError> {
+    pub(super) fn new(settings: &Settings, calls: ProviderCalls) -> Result<Self, ProviderError> {
         let unusable =
             |what: &str, error: &reqwest::Error| ProviderError::Settings(format!("{what}: {}", chain(error)));
         let certificates = match &settings.ca_pem {
@@ -37,11 +43,35 @@ impl Transport {
             .tls_certs_merge(certificates)
             .user_agent(concat!("lamplighter/", env!("CARGO_PKG_VERSION")))
             .build();
-        client.map(Self).map_err(|e| unusable("could not prepare an HTTP client", &e))
+        client
+            .map(|client| Self { client, calls })
+            .map_err(|e| unusable("could not prepare an HTTP client", &e))
+    }
+
+    /// Notes what came of a call at `now`. What a person has to mend is none of the provider's failures.
+    pub(super) fn note<T>(&self, endpoint: Endpoint, result: &Result<T, ProviderError>, now: Timestamp) {
+        let error = result.as_ref().err().filter(|error| error.remedy() != Remedy::Person);
+        let failure = error.map(|error| Failure {
+            call: endpoint.word(),
+            is_answered: error.remedy() != Remedy::Wait,
+            reason: error.reason(),
+        });
+        self.calls.answered(endpoint.word(), failure, now);
     }
 
     /// Sends `request` and reads a JSON answer: 200, or a 4xx whose body says why.
     pub(super) async fn send(
+        &self,
+        endpoint: Endpoint,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ProviderError> {
+        let watch = Stopwatch::start();
+        let answered = self.exchange(endpoint, request).await;
+        self.calls.took(endpoint.word(), watch.seconds());
+        answered
+    }
+
+    async fn exchange(
         &self,
         endpoint: Endpoint,
         request: HttpRequest,
@@ -51,7 +81,8 @@ impl Transport {
         if !is_safe(request.url()) {
             return Err(ProviderError::InsecureEndpoint("endpoint"));
         }
-        let response = self.0.execute(request).await.map_err(|error| unreachable_by(endpoint, &error))?;
+        let response =
+            self.client.execute(request).await.map_err(|error| unreachable_by(endpoint, &error))?;
         let status = response.status();
         if status.is_redirection() {
             return Err(ProviderError::Redirected(endpoint));

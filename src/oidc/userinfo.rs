@@ -24,7 +24,9 @@ impl Provider {
         let endpoint = self.metadata(now).await?.userinfo_endpoint.clone().filter(|_| is_asked);
         let accepted = match endpoint {
             Some(endpoint) => {
-                accepted.merge_userinfo(self.userinfo(endpoint.as_str(), access_token).await?)?
+                let answer = self.userinfo(endpoint.as_str(), access_token).await;
+                self.transport.note(Endpoint::Userinfo, &answer, now);
+                accepted.merge_userinfo(answer?)?
             }
             None => accepted,
         };

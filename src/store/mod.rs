@@ -14,6 +14,8 @@ pub use memory::Memory;
 pub use shared::{Settings, StoreError};
 
 use crate::auth::SessionId;
+use crate::clock::Clock;
+use crate::metrics::Health;
 use shared::Shared;
 
 /// Which sessions were ended before their time, and which login attempts were used.
@@ -30,9 +32,9 @@ impl Store {
     }
 
     /// Shares with every replica that has the same `settings`. Connects in the background.
-    pub fn shared(settings: &Settings) -> Result<Self, StoreError> {
+    pub fn shared(settings: &Settings, clock: Clock) -> Result<Self, StoreError> {
         let local: Arc<Memory> = Arc::default();
-        let shared = Shared::start(settings, Arc::clone(&local))?;
+        let shared = Shared::start(settings, Arc::clone(&local), clock)?;
         Ok(Self { local, shared: Some(shared) })
     }
 
@@ -62,6 +64,11 @@ impl Store {
             Some(shared) => shared.use_up(state, expires_at).await.unwrap_or(true),
             None => true,
         }
+    }
+
+    /// How the store that replicas share does; `None` without one.
+    pub fn health(&self) -> Option<Health> {
+        self.shared.as_ref().map(Shared::health)
     }
 
     /// Forgets what is past.

@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 
 use super::Memory;
 use crate::auth::SessionId;
+use crate::clock::Clock;
+use crate::metrics::{Failure, Health, Peer};
 
 const PREFIX: &str = "lamplighter:ended:";
 const CHANNEL: &str = "lamplighter:ended";
@@ -51,16 +53,23 @@ pub enum StoreError {
 pub(super) struct Shared {
     client: Client,
     waiting: mpsc::Sender<(SessionId, i64)>,
+    server: Peer,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl Shared {
-    pub(super) fn start(settings: &Settings, local: Arc<Memory>) -> Result<Self, StoreError> {
+    pub(super) fn start(settings: &Settings, local: Arc<Memory>, clock: Clock) -> Result<Self, StoreError> {
         let client = Client::open(settings.url.expose_secret()).map_err(|_| StoreError::Url)?;
         let (waiting, to_tell) = mpsc::channel(MAX_WAITING);
-        let tasks =
-            [tokio::spawn(listen(client.clone(), local)), tokio::spawn(tell(client.clone(), to_tell))];
-        Ok(Self { client, waiting, tasks })
+        let server = Peer::default();
+        let listening = Listening { client: client.clone(), local, server: server.clone(), clock };
+        let tasks = [tokio::spawn(listening.run()), tokio::spawn(tell(client.clone(), to_tell))];
+        Ok(Self { client, waiting, server, tasks })
+    }
+
+    /// How it does, as far as listening goes.
+    pub(super) fn health(&self) -> Health {
+        self.server.health()
     }
 
     /// Has every replica told of an ended session.
@@ -112,34 +121,45 @@ impl fmt::Debug for Shared {
 }
 
 /// Learns of ended sessions, for as long as the process lives.
-async fn listen(client: Client, local: Arc<Memory>) {
-    let mut was_up = true;
-    loop {
-        if let Err(error) = learn(&client, &local, &mut was_up).await {
-            if was_up {
-                tracing::warn!(%error, "cut off from the store: sign-outs at other replicas are learnt of later");
-            }
-            was_up = false;
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+struct Listening {
+    client: Client,
+    local: Arc<Memory>,
+    server: Peer,
+    clock: Clock,
 }
 
-async fn learn(client: &Client, local: &Memory, was_up: &mut bool) -> RedisResult<()> {
-    let mut subscription = client.get_async_pubsub().await?;
-    subscription.subscribe(CHANNEL).await?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
-    let known = read_all(&mut connection, local).await?;
-    tracing::info!(ended_sessions = known, "connected to the store");
-    *was_up = true;
-    let mut messages = subscription.on_message();
-    while let Some(message) = messages.next().await {
-        let text: String = message.get_payload()?;
-        if let Some((session, expires_at)) = text.split_once(' ').and_then(|(id, at)| parse(id, at)) {
-            local.end(session, expires_at);
+impl Listening {
+    async fn run(self) {
+        loop {
+            let learnt = self.learn().await;
+            let was_failing = matches!(self.server.health(), Health::Failing { .. });
+            let failure = Failure { call: "subscription", is_answered: false, reason: "store-unreachable" };
+            self.server.answered(Some(failure), self.clock.now());
+            if let Err(error) = learnt
+                && !was_failing
+            {
+                tracing::warn!(%error, "cut off from the store: sign-outs at other replicas are learnt of later");
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
-    Ok(())
+
+    async fn learn(&self) -> RedisResult<()> {
+        let mut subscription = self.client.get_async_pubsub().await?;
+        subscription.subscribe(CHANNEL).await?;
+        let mut connection = self.client.get_multiplexed_async_connection().await?;
+        let known = read_all(&mut connection, &self.local).await?;
+        tracing::info!(ended_sessions = known, "connected to the store");
+        self.server.answered(None, self.clock.now());
+        let mut messages = subscription.on_message();
+        while let Some(message) = messages.next().await {
+            let text: String = message.get_payload()?;
+            if let Some((session, expires_at)) = text.split_once(' ').and_then(|(id, at)| parse(id, at)) {
+                self.local.end(session, expires_at);
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn read_all(connection: &mut MultiplexedConnection, local: &Memory) -> RedisResult<usize> {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 
-use crate::metrics::Metrics;
+use super::{Gateway, answer};
+use crate::metrics::{Health, Metrics};
 
 /// Whether requests should be sent here. Clones say the same.
 #[derive(Clone, Debug, Default)]
@@ -31,15 +33,56 @@ impl Readiness {
     }
 }
 
-/// `/livez`: the process answers. `/readyz`: its listeners are bound, its settings good, and it is not about to end.
-/// `/metrics`: what is counted.
+/// `/livez`: the process answers. `/readyz`: its listeners are bound, its settings good, and it is not about to end;
+/// with `?verbose`, also how the peers do. `/metrics`: what is counted.
 ///
-/// None asks a peer: when the provider or the API server is down, a restart mends nothing, and taking
+/// None asks a peer, and none that is down changes a status: a restart mends nothing then, and taking
 /// every replica out of service at once would end what still works.
-pub fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
-    let ready = get(async move || readiness.answer());
+pub fn router(readiness: Readiness, gateway: Arc<Gateway>) -> Router {
+    let metrics = Arc::clone(&gateway.metrics);
     let said = get(async move |headers: HeaderMap| exposition(&metrics, &headers));
-    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready).route("/metrics", said)
+    let timed = middleware::from_fn_with_state(gateway.metrics.requests("admin"), answer::time);
+    let ready = get(async move |uri: Uri| ready(&readiness, &gateway, &uri));
+    let routes = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready);
+    routes.route("/metrics", said).layer(timed)
+}
+
+fn ready(readiness: &Readiness, gateway: &Gateway, uri: &Uri) -> Response {
+    let (status, word) = readiness.answer();
+    let mut names = uri.query().unwrap_or("").split('&').map(|pair| pair.split('=').next());
+    if names.any(|name| name == Some("verbose")) {
+        return (status, verbose(status, gateway) + word).into_response();
+    }
+    (status, word).into_response()
+}
+
+/// A line for each thing: `+` where it is well, `-` where it is not.
+fn verbose(status: StatusCode, gateway: &Gateway) -> String {
+    let is_open = status == StatusCode::OK;
+    let has_fallback = gateway.way_in.is_some();
+    let store = gateway.store.health().map_or((true, "memory".to_owned()), in_words);
+    let lines = [
+        ("listeners", (is_open, if is_open { "ok" } else { "about to close" }.to_owned())),
+        ("provider", in_words(gateway.metrics.provider.peer.health())),
+        ("API server", in_words(gateway.metrics.token_requests.api_server.health())),
+        ("session store", store),
+        ("fallback", (true, if has_fallback { "armed" } else { "off" }.to_owned())),
+    ];
+    let line = |(name, (is_well, said)): (&str, (bool, String))| {
+        format!("[{}] {name}: {said}\n", if is_well { '+' } else { '-' })
+    };
+    lines.map(line).concat()
+}
+
+/// Whether a peer is well as far as is known, and the words for it.
+fn in_words(health: Health) -> (bool, String) {
+    match health {
+        Health::Failing { since, last } => {
+            (false, format!("{} fails since {since:.0}: {}", last.call, last.reason))
+        }
+        Health::Unknown => (true, "not asked yet".to_owned()),
+        Health::Well => (true, "ok".to_owned()),
+    }
 }
 
 /// In the format that is asked for: Prometheus names `OpenMetrics` in `Accept` where it reads it.
@@ -54,4 +97,21 @@ fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {
         |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         |said| ([(CONTENT_TYPE, kind)], said).into_response(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::metrics::Failure;
+
+    #[test]
+    fn a_peer_that_fails_is_told_with_its_time_and_reason() {
+        let since = Timestamp::new(1_800_000_000, 5).unwrap();
+        let last = Failure { call: "discovery", is_answered: false, reason: "provider-unreachable" };
+        let said = "discovery fails since 2027-01-15T08:00:00Z: provider-unreachable".to_owned();
+        assert_eq!(in_words(Health::Failing { since, last }), (false, said));
+        assert!(in_words(Health::Unknown).0 && in_words(Health::Well).0);
+    }
 }

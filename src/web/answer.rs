@@ -1,7 +1,7 @@
 //! Answers to browsers: pages, redirects, and the headers that all of them carry.
 
 use askama::Template;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
@@ -9,9 +9,11 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::pages;
 use crate::auth::Kind;
+use crate::clock::Stopwatch;
 use crate::edge::reply::{X_LAMPLIGHTER_REASON, X_RELOAD};
 use crate::edge::status::status_json;
 
@@ -30,6 +32,14 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
 /// Adds what every answer to a browser says.
 pub(super) async fn harden(request: Request, next: Next) -> Response {
     hardened(next.run(request).await)
+}
+
+/// Tells `seconds` how long the answer took.
+pub(super) async fn time(State(seconds): State<Histogram>, request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let response = next.run(request).await;
+    seconds.observe(watch.seconds());
+    response
 }
 
 /// An answer of our own, with what every one says.

@@ -113,19 +113,31 @@ fn pass(gateway: &Gateway, headers: &HeaderMap, managed: Arc<Managed>) -> Outcom
 }
 
 fn answer(gateway: &Gateway, outcome: Outcome, request: &Request<'_>, headers: &HeaderMap) -> Reply {
-    match &outcome {
-        Outcome::Pass { .. } | Outcome::SignedOut(_) => {}
-        Outcome::SignIn(reason) => tracing::debug!(reason, kind = ?request.kind, "has to sign in"),
-        Outcome::PeerFailed(reason) | Outcome::Refused(reason) => {
-            let request_id = RequestId::of(headers).0;
-            tracing::info!(reason, request_id, kind = ?request.kind, "refused");
+    let id = match &outcome {
+        Outcome::Pass { .. } | Outcome::SignedOut(_) => None,
+        Outcome::SignIn(reason) => {
+            tracing::debug!(reason, kind = ?request.kind, "has to sign in");
+            None
         }
+        Outcome::PeerFailed(reason) | Outcome::Refused(reason) => {
+            let id = RequestId::of(headers);
+            tracing::info!(reason, request_id = id.0, kind = ?request.kind, "refused");
+            Some(id)
+        }
+    };
+    named(reply::auth_request(outcome, request, &gateway.site), id.as_ref())
+}
+
+/// A refusal says the name of the request that the log line has: an ingress's own log is where people look first.
+fn named(reply: Reply, id: Option<&RequestId>) -> Reply {
+    match (reply, id) {
+        (Reply::Stop(response), Some(id)) => Reply::Stop(id.say_in(response)),
+        (reply, _) => reply,
     }
-    reply::auth_request(outcome, request, &gateway.site)
 }
 
 fn malformed(headers: &HeaderMap, error: original::Malformed) -> Reply {
-    let request_id = RequestId::of(headers).0;
-    tracing::info!(%error, request_id, reason = "bad-request", "refused");
-    Reply::Stop(reply::malformed())
+    let id = RequestId::of(headers);
+    tracing::info!(%error, request_id = id.0, reason = "bad-request", "refused");
+    named(Reply::Stop(reply::malformed()), Some(&id))
 }

@@ -52,6 +52,7 @@ impl Problem<'_> {
 
     /// The API server gave no token.
     pub(super) fn mint(&self, error: &MintError) -> Response {
+        tracing::info!(reason = error.reason(), request_id = self.id.0, "no token for a person");
         if error.may_pass() {
             self.failure(StatusCode::SERVICE_UNAVAILABLE, error.reason(), true, [
                 "The Kubernetes API does not answer",

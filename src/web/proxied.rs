@@ -28,7 +28,7 @@ use crate::edge::ui::Treatment;
 use crate::edge::websocket::is_websocket;
 use crate::edge::{Managed, cookies, original, reply};
 use crate::k8s::{AtHand, MintError};
-use crate::metrics::Via;
+use crate::metrics::{Decisions, Via};
 use crate::proxy::{ForwardError, Forwarder, Tunnels, Upload, repeat};
 
 /// What proxy mode needs beside the gateway.
@@ -106,34 +106,32 @@ fn open<'a>(
     let id = RequestId::given(request.headers()).map_or_else(OnceLock::new, OnceLock::from);
     let kind = described.kind;
     let passage = Passage { gateway, upstream, door, peer, id, kind, target: target.to_owned(), now };
-    passage.count(&decision);
-    let admitted = match decision {
-        Decision::Allow(grant) => ControlFlow::Continue(grant.into_owned()),
-        Decision::Challenge(challenge) => {
-            ControlFlow::Break(passage.ours(passage.challenge(challenge.reason())))
-        }
-        Decision::Deny(denial) => ControlFlow::Break(passage.ours(passage.deny(denial))),
-        Decision::SignOut(session) => ControlFlow::Break(passage.ours(passage.sign_out(session.as_ref()))),
+    let (reason, response) = match decision {
+        // Counted once it is known whether there is a token.
+        Decision::Allow(grant) => return (passage, ControlFlow::Continue(grant.into_owned())),
+        Decision::Challenge(challenge) => (challenge.reason(), passage.challenge(challenge.reason())),
+        Decision::Deny(denial) => (denial.reason(), passage.deny(denial)),
+        Decision::SignOut(session) => ("signed-out", passage.sign_out(session.as_ref())),
     };
-    (passage, admitted)
+    passage.decisions().stop(reason);
+    let response = passage.ours(response);
+    (passage, ControlFlow::Break(response))
 }
 
 impl Passage<'_> {
-    fn count(&self, decision: &Decision<'_>) {
+    /// Where what becomes of it is counted.
+    fn decisions(&self) -> &Decisions {
         let metrics = &self.gateway.metrics;
-        let decisions = if self.door.fallback.is_some() { &metrics.fallback } else { &metrics.proxy };
-        match decision {
-            Decision::Allow(_) => decisions.pass(),
-            Decision::Challenge(challenge) => decisions.stop(challenge.reason()),
-            Decision::Deny(denial) => decisions.stop(denial.reason()),
-            Decision::SignOut(_) => decisions.stop("signed-out"),
-        }
+        if self.door.fallback.is_some() { &metrics.fallback } else { &metrics.proxy }
     }
 
     async fn allow(self, grant: Grant<'static>, request: Box<Request<Upload>>) -> Response {
         match self.way(&grant, &request) {
             ControlFlow::Continue(said) => self.send(&grant, request, said).await,
-            ControlFlow::Break(response) => self.ours(response),
+            ControlFlow::Break(response) => {
+                self.decisions().pass();
+                self.ours(response)
+            }
         }
     }
 
@@ -171,6 +169,7 @@ impl Passage<'_> {
                 Err(error) => return self.ours(self.mint_failed(&error)),
             },
         };
+        self.decisions().pass();
         let spare = repeat(&request).map(Box::new);
         let response = self.forward(grant.session(), request, spare.as_deref()).await;
         match (spare, token) {
@@ -262,6 +261,7 @@ impl Passage<'_> {
         if let Err(error) = self.fit_in_time(grant, &mut request, said).await {
             return self.ours(self.mint_failed(&error));
         }
+        self.decisions().pass();
         let session = grant.session();
         let Some(place) = self.upstream.tunnels.admit(session.id, session.expires_at) else {
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -329,7 +329,9 @@ impl Passage<'_> {
     }
 
     fn mint_failed(&self, error: &MintError) -> Response {
+        self.decisions().stop(error.reason());
         if self.kind != Kind::Navigation {
+            tracing::info!(reason = error.reason(), request_id = self.id().0, kind = ?self.kind, "refused");
             return answer::not_a_page(self.kind, StatusCode::BAD_GATEWAY, error.reason());
         }
         let back = self.back();

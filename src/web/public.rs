@@ -62,6 +62,7 @@ fn is_ours(path: &str) -> bool {
 
 /// What browsers reach, through the ingress.
 fn router(gateway: Arc<Gateway>) -> Router {
+    let timed = middleware::from_fn_with_state(gateway.metrics.requests("public"), answer::time);
     Router::new()
         .route("/lamplighter/login", any(login::login))
         .route("/lamplighter/callback", any(callback::callback))
@@ -75,6 +76,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .layer(middleware::from_fn(answer::harden))
         .layer(middleware::from_fn(request_id::assign))
+        .layer(timed)
 }
 
 /// The request as decisions see it, by its own line and headers.

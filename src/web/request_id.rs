@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response as Answer};
 
 use crate::random;
 
@@ -28,7 +28,7 @@ impl RequestId {
     }
 
     /// The same answer, with the name in it.
-    pub(super) fn say_in(&self, mut response: Response) -> Response {
+    pub(super) fn say_in<B>(&self, mut response: Answer<B>) -> Answer<B> {
         if let Ok(value) = HeaderValue::try_from(self.0.as_str()) {
             response.headers_mut().insert(X_REQUEST_ID, value);
         }

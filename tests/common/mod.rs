@@ -42,7 +42,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) use browser::{Browser, NAVIGATE, Page, SCRIPT};
+pub(crate) use browser::{Browser, Lines, NAVIGATE, Page, SCRIPT};
 
 /// Where people open the UI. Nothing listens there: a [`Browser`] knows where to go instead.
 pub(crate) const SITE: &str = "https://headlamp.example.com";

@@ -34,7 +34,14 @@ impl Process {
     pub(crate) async fn serve_with(config: &Path, filter: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(BINARY);
         command.env_clear().envs(variables.iter().copied());
-        Self::start(command, config, filter).await
+        Self::start(command, config, ("json", filter)).await
+    }
+
+    /// The same, with lines in another `format`.
+    pub(crate) async fn serve_in(format: &str, config: &Path, filter: &str) -> Self {
+        let mut command = Command::new(BINARY);
+        command.env_clear();
+        Self::start(command, config, (format, filter)).await
     }
 
     /// The same, with room for so many open files.
@@ -42,11 +49,11 @@ impl Process {
         let mut command = Command::new("/bin/sh");
         command.env_clear();
         command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), BINARY]);
-        Self::start(command, config, filter).await
+        Self::start(command, config, ("json", filter)).await
     }
 
-    async fn start(mut command: Command, config: &Path, filter: &str) -> Self {
-        command.args(["serve", "--log-format", "json", "--log", filter, "--config"]).arg(config);
+    async fn start(mut command: Command, config: &Path, (format, filter): (&str, &str)) -> Self {
+        command.args(["serve", "--log-format", format, "--log", filter, "--config"]).arg(config);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -84,7 +91,11 @@ impl Process {
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
         let said = self.said();
         let line = said.lines().find(|line| line.contains("lamplighter is ready")).unwrap();
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else {
+            let key = format!(" {name}=");
+            let (_, rest) = line.split_once(&key).unwrap();
+            return rest.split(' ').next().unwrap().parse().unwrap();
+        };
         line[name].as_str().unwrap().parse().unwrap()
     }
 }

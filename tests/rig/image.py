@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,9 @@ import tempfile
 
 MEDIA_TYPE = "application/vnd.oci.image."
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+# The same files make the same image, whenever they were written.
+WRITTEN = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
 
 
 def libraries(path):
@@ -37,6 +41,8 @@ def files(arguments, with_libs):
 def as_root(entry):
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o111 else 0o644
+    entry.mtime = WRITTEN
     return entry
 
 
@@ -52,6 +58,63 @@ def layer(entries):
 def digest(file):
     file.seek(0)
     return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def instructions(path):
+    """(word, rest) of each instruction of the last stage of a Dockerfile."""
+    with open(path, encoding="utf-8") as file:
+        lines = [line for line in file.read().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    found = []
+    for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
+        word, rest = line.split(None, 1)
+        found = [] if word.upper() == "FROM" else found
+        found.append((word.upper(), rest.strip()))
+    return found
+
+
+class Stage:
+    """The last stage of a Dockerfile, of which each instruction has to be understood."""
+
+    def __init__(self, path, values, sources):
+        self.values, self.sources = values, sources
+        self.arguments, self.files = {}, []
+        self.run = {"Labels": {}, "Env": []}
+        for word, rest in instructions(path):
+            getattr(self, "on_" + word.lower())(rest)
+
+    def plain(self, text):
+        """`text`, with the build's arguments in it."""
+        return re.sub(r"\$\{?(\w+)\}?", lambda found: self.arguments[found[1]], text)
+
+    def pairs(self, rest):
+        return [part.split("=", 1) for part in shlex.split(self.plain(rest))]
+
+    def on_from(self, rest):
+        if rest != "scratch":
+            sys.exit(f"the last stage begins with {rest} and not with nothing")
+
+    def on_arg(self, rest):
+        name, usual = rest.split("=", 1)
+        self.arguments[name] = self.values.get(name, usual)
+
+    def on_copy(self, rest):
+        _, source, destination = rest.split()
+        self.files.append((self.sources.get(source, source), destination))
+
+    def on_entrypoint(self, rest):
+        self.run["Entrypoint"] = json.loads(rest)
+
+    def on_env(self, rest):
+        self.run["Env"] += ["=".join(pair) for pair in self.pairs(rest)]
+
+    def on_expose(self, rest):
+        self.run["ExposedPorts"] = {f"{port}/tcp": {} for port in rest.split()}
+
+    def on_label(self, rest):
+        self.run["Labels"].update(self.pairs(rest))
+
+    def on_user(self, rest):
+        self.run["User"] = rest
 
 
 class Layout:
@@ -86,25 +149,33 @@ def parse():
         action="store_true",
         help="add the loader and the libraries of each file that is linked dynamically, where it looks for them",
     )
-    parser.add_argument("--user", help="UID:GID that it runs as")
-    parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--dockerfile", help="make what its last stage says, in place of ENTRYPOINT and files")
+    parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--source", action="append", default=[], metavar="SRC=FILE", help="where a COPY's source is")
+    parser.add_argument("--arch", default=ARCHITECTURES.get(platform.machine(), platform.machine()))
     parser.add_argument("name")
-    parser.add_argument("entrypoint", type=json.loads, help="as JSON")
-    parser.add_argument("files", nargs="+", metavar="SRC=DEST")
+    parser.add_argument("entrypoint", nargs="?", type=json.loads, help="as JSON")
+    parser.add_argument("files", nargs="*", metavar="SRC=DEST")
     return parser.parse_args()
+
+
+def wanted(arguments):
+    """How it runs, and its files."""
+    if arguments.dockerfile:
+        named = [dict(pair.split("=", 1) for pair in pairs) for pairs in (arguments.build_arg, arguments.source)]
+        stage = Stage(arguments.dockerfile, *named)
+        return stage.run, sorted(stage.files)
+    run = {"Entrypoint": arguments.entrypoint, "Env": ["PATH=/bin"]}
+    return run, files(arguments.files, arguments.with_libs)
 
 
 def main(arguments):
     out = Layout(sys.stdout.buffer)
     name = arguments.name
-    content = layer(files(arguments.files, arguments.with_libs))
-    run = {"Entrypoint": arguments.entrypoint, "Env": ["PATH=/bin"]}
-    if arguments.user:
-        run["User"] = arguments.user
-    if arguments.label:
-        run["Labels"] = dict(label.split("=", 1) for label in arguments.label)
+    run, entries = wanted(arguments)
+    content = layer(entries)
     config = {
-        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "architecture": arguments.arch,
         "os": "linux",
         "config": run,
         "rootfs": {"type": "layers", "diff_ids": [digest(content)]},

@@ -2,6 +2,10 @@
 //!
 //! No label holds anything that a request or a person brought: each value is a word of ours or of the settings.
 
+mod calls;
+mod peer;
+mod process;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -10,7 +14,14 @@ use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+pub use calls::{ProviderCalls, TokenRequests};
+pub use peer::{Failure, Health, Peer};
+
+use calls::{Durations, durations};
+use process::Process;
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
@@ -44,11 +55,14 @@ pub struct Metrics {
     pub proxy: Decisions,
     /// Requests for the UI at the fallback.
     pub fallback: Decisions,
+    /// Calls of the provider.
+    pub provider: ProviderCalls,
     /// Tokens that were asked for.
     pub token_requests: TokenRequests,
     /// Tunnels.
     pub websockets: Websockets,
     connections: Gauges<1>,
+    requests: Durations,
     logins: Counters<2>,
     sessions_begun: Counters<1>,
     sessions_ended: Counters<2>,
@@ -63,10 +77,6 @@ pub struct Decisions {
     stopped: [(&'static str, Counter); STOPPED.len()],
     otherwise: Counter,
 }
-
-/// Tokens that were asked for. Clones count together.
-#[derive(Clone, Debug, Default)]
-pub struct TokenRequests(Counters<4>);
 
 /// Tunnels. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -114,38 +124,45 @@ impl Drop for Counted {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("lamplighter");
-        let build = Gauges::<1>::default();
-        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").into())]).set(1);
-        registry.register("build_info", "What runs", build);
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let ours = registry.sub_registry_with_prefix("lamplighter");
+        let build = Gauges::<3>::default();
+        let revision = option_env!("LAMPLIGHTER_REVISION").unwrap_or("unknown");
+        let of = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("revision", revision),
+            ("rustc", env!("LAMPLIGHTER_RUSTC")),
+        ];
+        build.get_or_create(&of.map(|(name, value)| (name, value.into()))).set(1);
+        ours.register("build_info", "What runs", build);
         let decisions = Counters::<3>::default();
-        registry.register("decisions", "Requests, by what became of them", decisions.clone());
+        ours.register("decisions", "Requests, by what became of them", decisions.clone());
         let metrics = Self {
-            registry,
+            registry: Registry::default(),
             auth_request: Decisions::of(&decisions, "auth-request"),
             proxy: Decisions::of(&decisions, "proxy"),
             fallback: Decisions::of(&decisions, "fallback"),
+            provider: ProviderCalls::default(),
             token_requests: TokenRequests::default(),
             websockets: Websockets::default(),
             connections: Gauges::default(),
+            requests: durations(),
             logins: Counters::default(),
             sessions_begun: Counters::default(),
             sessions_ended: Counters::default(),
             fallback_requests: Counters::default(),
             fallback_armed: Gauge::default(),
         };
-        metrics.registered()
+        metrics.register(ours);
+        Self { registry, ..metrics }
     }
 }
 
 impl Metrics {
-    fn registered(mut self) -> Self {
-        let registry = &mut self.registry;
-        registry.register(
-            "token_requests",
-            "ServiceAccount tokens asked of the API server",
-            self.token_requests.0.clone(),
-        );
+    fn register(&self, registry: &mut Registry) {
+        self.provider.register(registry);
+        self.token_requests.register(registry);
         registry.register("websockets", "WebSocket tunnels that are open", self.websockets.open.clone());
         registry.register(
             "websockets_closed",
@@ -153,6 +170,12 @@ impl Metrics {
             self.websockets.closed.clone(),
         );
         registry.register("connections", "Connections that are open", self.connections.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time that answers of lamplighter's own took",
+            Unit::Seconds,
+            self.requests.clone(),
+        );
         registry.register("logins", "Sign-ins at the provider that came to an end", self.logins.clone());
         registry.register("sessions_begun", "Sessions that began", self.sessions_begun.clone());
         registry.register(
@@ -169,12 +192,16 @@ impl Metrics {
         for via in [Via::Fallback, Via::Provider] {
             drop(self.sessions_begun.get_or_create(&[("via", via.word())]));
         }
-        self
     }
 
     /// The connections that are open at `listener`.
     pub fn connections(&self, listener: &'static str) -> Gauge {
         self.connections.get_or_create_owned(&[("listener", listener.into())])
+    }
+
+    /// What answers of our own at `listener` took, in seconds.
+    pub fn requests(&self, listener: &'static str) -> Histogram {
+        self.requests.get_or_create_owned(&[("listener", listener.into())])
     }
 
     /// A sign-in at the provider came to an end: well, or for `failure`, a word of ours.
@@ -241,14 +268,6 @@ impl Decisions {
     pub fn stop(&self, reason: &str) {
         let known = self.stopped.iter().find(|(known, _)| *known == reason);
         known.map_or(&self.otherwise, |(_, counter)| counter).inc();
-    }
-}
-
-impl TokenRequests {
-    /// A token was asked for, for `role`, of the ServiceAccount `(namespace, name)`, and `result` came of it.
-    pub fn answered(&self, role: &str, (namespace, name): (&str, &str), result: &'static str) {
-        let labels = [("role", role), ("namespace", namespace), ("serviceaccount", name), ("result", result)];
-        self.0.get_or_create(&labels.map(|(name, value)| (name, Cow::Owned(value.to_owned())))).inc();
     }
 }
 

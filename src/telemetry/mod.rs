@@ -1,10 +1,14 @@
 //! What the program says of itself.
 
+mod logfmt;
+
 use std::io::{IsTerminal as _, stderr};
 
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use logfmt::Logfmt;
 
 /// Who logs whole answers of the API server that it does not understand, tokens and all, even as warnings.
 ///
@@ -18,8 +22,20 @@ pub enum LogFormat {
     Auto,
     /// One JSON object a line.
     Json,
+    /// `key=value` pairs, a line each.
+    Logfmt,
     /// For people.
     Pretty,
+}
+
+impl LogFormat {
+    fn settled(self) -> Self {
+        match self {
+            Self::Auto if stderr().is_terminal() => Self::Pretty,
+            Self::Auto => Self::Json,
+            chosen => chosen,
+        }
+    }
 }
 
 /// Starts to log, to stderr. `filter` is a level, or levels by target (`info,lamplighter=debug`); what is neither is
@@ -30,20 +46,22 @@ pub fn start(format: LogFormat, filter: &str) {
     // Filters by field would bring a regular expression engine into each process, half a megabyte of it.
     let info = || Targets::new().with_default(LevelFilter::INFO);
     let filter: Targets = filter.parse().unwrap_or_else(|_| info());
-    let is_json = match format {
-        LogFormat::Auto => !stderr().is_terminal(),
-        LogFormat::Json => true,
-        LogFormat::Pretty => false,
-    };
     let is_discreet = filter_fn(|metadata| metadata.target() != SAYS_TOO_MUCH);
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
     let registry = tracing_subscriber::registry();
-    let started = if is_json {
-        let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-        registry.with(json).with(filter).with(is_discreet).try_init()
-    } else {
-        let pretty = lines.with_ansi(stderr().is_terminal()).compact();
-        registry.with(pretty).with(filter).with(is_discreet).try_init()
+    let started = match format.settled() {
+        LogFormat::Auto | LogFormat::Json => {
+            let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            registry.with(json).with(filter).with(is_discreet).try_init()
+        }
+        LogFormat::Logfmt => {
+            let logfmt = lines.with_ansi(false).event_format(Logfmt);
+            registry.with(logfmt).with(filter).with(is_discreet).try_init()
+        }
+        LogFormat::Pretty => {
+            let pretty = lines.with_ansi(stderr().is_terminal()).compact();
+            registry.with(pretty).with(filter).with(is_discreet).try_init()
+        }
     };
     if let Err(error) = started {
         tracing::debug!(%error, "somebody logs already");

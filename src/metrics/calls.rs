@@ -1,0 +1,144 @@
+//! Calls of peers: what came of them, and how long they took.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Counters, Failure, Health, Labels, Peer};
+
+/// Times by one label, in seconds.
+pub(super) type Durations = Family<Labels<1>, Histogram, fn() -> Histogram>;
+
+/// Calls of the provider. Clones count together.
+#[derive(Clone, Debug)]
+pub struct ProviderCalls {
+    /// The provider, by these calls.
+    pub peer: Peer,
+    counted: Counters<2>,
+    took: Durations,
+}
+
+/// Tokens that were asked for. Clones count together.
+#[derive(Clone, Debug)]
+pub struct TokenRequests {
+    /// The API server, by the tokens that were asked of it.
+    pub api_server: Peer,
+    counted: Counters<4>,
+    took: Histogram,
+}
+
+/// Whether a peer answered the last call: 1 or 0, and nothing before there was one.
+#[derive(Debug)]
+struct Up {
+    name: &'static str,
+    help: &'static str,
+    peer: Peer,
+}
+
+impl Default for ProviderCalls {
+    fn default() -> Self {
+        Self { peer: Peer::default(), counted: Counters::default(), took: durations() }
+    }
+}
+
+impl ProviderCalls {
+    /// A call of `endpoint` went well, or failed at `now`.
+    pub fn answered(&self, endpoint: &'static str, failure: Option<Failure>, now: Timestamp) {
+        self.peer.answered(failure, now);
+        let result = failure.map_or("success", |failure| failure.reason);
+        self.counted.get_or_create(&[("endpoint", endpoint.into()), ("result", result.into())]).inc();
+    }
+
+    /// The provider took so many seconds to answer at `endpoint`, or not to.
+    pub fn took(&self, endpoint: &'static str, seconds: f64) {
+        self.took.get_or_create(&[("endpoint", endpoint.into())]).observe(seconds);
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("idp_requests", "Calls of the identity provider", self.counted.clone());
+        registry.register_with_unit(
+            "idp_request_duration",
+            "Time that the identity provider took",
+            Unit::Seconds,
+            self.took.clone(),
+        );
+        let help = "Whether the identity provider answered the last call";
+        registry.register_collector(Box::new(Up { name: "idp_up", help, peer: self.peer.clone() }));
+    }
+}
+
+impl Default for TokenRequests {
+    fn default() -> Self {
+        Self { api_server: Peer::default(), counted: Counters::default(), took: seconds() }
+    }
+}
+
+impl TokenRequests {
+    /// A token was asked for at `now`, for `role`, of the ServiceAccount `(namespace, name)`: it was minted, or the call
+    /// failed.
+    pub fn answered(
+        &self,
+        role: &str,
+        (namespace, name): (&str, &str),
+        failure: Option<Failure>,
+        now: Timestamp,
+    ) {
+        self.api_server.answered(failure, now);
+        let result = failure.map_or("minted", |failure| failure.reason);
+        let labels = [("role", role), ("namespace", namespace), ("serviceaccount", name), ("result", result)];
+        self.counted.get_or_create(&labels.map(|(name, value)| (name, Cow::Owned(value.to_owned())))).inc();
+    }
+
+    /// The API server took so many seconds to answer, or not to.
+    pub fn took(&self, seconds: f64) {
+        self.took.observe(seconds);
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "token_requests",
+            "ServiceAccount tokens asked of the API server",
+            self.counted.clone(),
+        );
+        registry.register_with_unit(
+            "token_request_duration",
+            "Time that the API server took for a token",
+            Unit::Seconds,
+            self.took.clone(),
+        );
+        let help = "Whether the API server answered the last call";
+        registry.register_collector(Box::new(Up {
+            name: "kube_api_up",
+            help,
+            peer: self.api_server.clone(),
+        }));
+    }
+}
+
+impl Collector for Up {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let is_up = match self.peer.health() {
+            Health::Failing { last, .. } => last.is_answered,
+            Health::Unknown => return Ok(()),
+            Health::Well => true,
+        };
+        let gauge = ConstGauge::new(i64::from(is_up));
+        gauge.encode(encoder.encode_descriptor(self.name, self.help, None, gauge.metric_type())?)
+    }
+}
+
+/// Times by one label, from five milliseconds to ten seconds.
+pub(super) fn durations() -> Durations {
+    Family::new_with_constructor(seconds)
+}
+
+fn seconds() -> Histogram {
+    Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+}
