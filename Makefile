@@ -109,12 +109,10 @@ image-test: image ## the pods of the tests on real parts, from that image
 	  cargo test --test real -- in_cluster && cargo test --test real -- fallback
 
 .PHONY: bench
-bench: ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to docs/benchmarks.md; PEER_URL= PEER_COOKIE= add a peer
+bench: binary ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to docs/benchmarks.md; PEER_URL= PEER_COOKIE= add a peer
 	benches/install
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin lamplighter --target $(IMAGE_TARGET)
 	cargo build --release --example bench
-	@target="$${CARGO_TARGET_DIR:-target}"; \
-	  "$$target/release/examples/bench" --binary "$$target/$(IMAGE_TARGET)/release/lamplighter"
+	@"$${CARGO_TARGET_DIR:-target}/release/examples/bench" --binary $(OUT)
 
 .PHONY: docs
 docs: ## write docs/configuration.md and docs/providers anew from what the code says
