@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Service, ServiceAccount, Volume};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, Service, ServiceAccount, Volume};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
@@ -44,6 +44,7 @@ fn is_known(object: &Object) -> Result<(), String> {
         "HorizontalPodAutoscaler" => is_all::<HorizontalPodAutoscaler>(value),
         "Ingress" => is_all::<Ingress>(value),
         "NetworkPolicy" => is_all::<NetworkPolicy>(value),
+        "Pod" => is_all::<Pod>(value),
         "PodDisruptionBudget" => is_all::<PodDisruptionBudget>(value),
         "Role" => is_all::<Role>(value),
         "RoleBinding" => is_all::<RoleBinding>(value),
@@ -180,6 +181,10 @@ fn labels(helm: &Helm) {
                 );
             }
             assert_eq!(labels["helm.sh/chart"], concat!("lamplighter-", env!("CARGO_PKG_VERSION")));
+        }
+        for pod in objects.iter().filter(|object| object.kind() == "Pod") {
+            let name = &pod.0["metadata"]["labels"]["app.kubernetes.io/name"];
+            assert_eq!(name, "lamplighter-test", "{name}: a Service would take it for lamplighter");
         }
         for deployment in objects.iter().filter(|object| object.kind() == "Deployment") {
             let selector = &deployment.0["spec"]["selector"]["matchLabels"];

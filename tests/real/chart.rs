@@ -107,6 +107,22 @@ impl Release {
         }
     }
 
+    /// Takes the release away, and looks for what stays.
+    fn assert_nothing_is_left(&self) {
+        self.helm(&["uninstall", "door", "--wait"]);
+        let kinds = "deployments,pods,services,ingresses,configmaps,secrets,serviceaccounts,roles,rolebindings,\
+                     networkpolicies,clusterroles,clusterrolebindings";
+        let ours = "-l=app.kubernetes.io/instance=door,app.kubernetes.io/managed-by=Helm";
+        // Pods finish what they are at.
+        wait::until("everything of the release is gone", || {
+            let left = self.namespace.kubectl(&["get", kinds, ours, "-o=name"]);
+            // Those of the whole cluster may be another test's.
+            let is_ours =
+                |name: &&str| !name.starts_with("clusterrole") || name.contains(&self.namespace.name);
+            (left.lines().filter(is_ours).count() == 0).then_some(())
+        });
+    }
+
     /// A visitor, once the ingress leads to the site: while it reloads, its old workers answer too.
     async fn visitor(&self) -> Visitor {
         let mut visitor = Visitor::new(&self.rig, &self.site);
@@ -171,9 +187,10 @@ async fn gateway(rig: Rig) {
     let release = Release::prepare(&rig, "chart").await;
     let namespace = &release.namespace;
     let ingress = json!({"kind": "ingress-nginx", "ingress": {"tlsSecret": "headlamp-tls"}});
-    let over = json!({"mode": "gateway", "integration": ingress});
+    let over = json!({"mode": "gateway", "replicas": 2, "integration": ingress});
     release.install(&over);
     namespace.wait_for_deployment("door-lamplighter");
+    release.helm(&["test", "door"]);
 
     // The UI, with the Ingress that Headlamp's chart makes of its values.
     namespace.apply(&std::fs::read_to_string(&rig.ui).unwrap());
@@ -211,11 +228,18 @@ async fn gateway(rig: Rig) {
     let pods = || namespace.kubectl(&["get", "pods", "-l=app.kubernetes.io/instance=door", "-o=name"]);
     let before = pods();
     let longer = json!({"ttl": "9h", "existingSecret": "session"});
-    release.install(&json!({"mode": "gateway", "integration": over["integration"], "session": longer}));
+    let (replicas, integration) = (&over["replicas"], &over["integration"]);
+    release.install(
+        &json!({"mode": "gateway", "replicas": replicas, "integration": integration, "session": longer}),
+    );
     namespace.wait_for_deployment("door-lamplighter");
     assert_ne!(pods(), before, "what changed in the configuration is read by a new pod");
-    let list = victor.ask(Ask::script(Method::GET, "/clusters/main/api/v1/namespaces")).await;
-    assert_eq!(list.status(), 200, "the key is the same: {:?} {}", list.trail, list.body);
+    // Each replica is asked now and then, and knows a session that another began.
+    for _ in 0..20 {
+        let list = victor.ask(Ask::script(Method::GET, "/clusters/main/api/v1/namespaces")).await;
+        assert_eq!(list.status(), 200, "the key is the same: {:?} {}", list.trail, list.body);
+    }
+    release.assert_nothing_is_left();
 }
 
 async fn sidecar(rig: Rig) {
