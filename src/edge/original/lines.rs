@@ -36,16 +36,29 @@ impl<'h> Line<'h> {
     }
 }
 
+/// Names of the headers in which an ingress speaks, each empty where it says nothing of the kind. No other ingress's are
+/// looked at: they may be the client's.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) method: &'static str,
+    /// An address, or a path with its query.
+    pub(super) target: &'static str,
+    pub(super) host: &'static str,
+    pub(super) scheme: &'static str,
+}
+
+impl Words {
+    /// Those of nobody.
+    pub(super) const NONE: Self = Self { method: "", target: "", host: "", scheme: "" };
+}
+
 /// The headers that decide something, found in one pass: a lookup each would hash each name.
 #[derive(Debug, Default)]
 pub(super) struct Lines<'h> {
-    pub(super) original_url: Line<'h>,
-    pub(super) original_method: Line<'h>,
-    pub(super) forwarded_host: Line<'h>,
-    pub(super) forwarded_method: Line<'h>,
-    pub(super) forwarded_proto: Line<'h>,
-    pub(super) forwarded_uri: Line<'h>,
+    pub(super) method: Line<'h>,
+    pub(super) target: Line<'h>,
     pub(super) host: Line<'h>,
+    pub(super) scheme: Line<'h>,
     origin: Line<'h>,
     fetch_site: Line<'h>,
     fetch_mode: Line<'h>,
@@ -75,17 +88,11 @@ impl Flags {
 }
 
 impl<'h> Lines<'h> {
-    pub(super) fn read(headers: &'h HeaderMap) -> Self {
+    /// Reads what the browser says, and what the ingress says in `words`.
+    pub(super) fn read(headers: &'h HeaderMap, words: &Words) -> Self {
         let mut lines = Self::default();
         for (name, value) in headers {
             match name.as_str() {
-                "x-original-url" => lines.original_url.add(value),
-                "x-original-method" => lines.original_method.add(value),
-                "x-forwarded-host" => lines.forwarded_host.add(value),
-                "x-forwarded-method" => lines.forwarded_method.add(value),
-                "x-forwarded-proto" => lines.forwarded_proto.add(value),
-                "x-forwarded-uri" => lines.forwarded_uri.add(value),
-                "host" => lines.host.add(value),
                 "origin" => lines.origin.add(value),
                 "sec-fetch-site" => lines.fetch_site.add(value),
                 "sec-fetch-mode" => lines.fetch_mode.add(value),
@@ -94,17 +101,16 @@ impl<'h> Lines<'h> {
                 "x-requested-with" => lines.flags.raise(Flags::REQUESTED_BY_SCRIPT, true),
                 // nginx leaves `Upgrade` out of its question, but not the key.
                 "sec-websocket-key" | "upgrade" => lines.flags.raise(Flags::WEBSOCKET, true),
+                name if name == words.method => lines.method.add(value),
+                name if name == words.target => lines.target.add(value),
+                name if name == words.host => lines.host.add(value),
+                name if name == words.scheme => lines.scheme.add(value),
                 name => {
                     lines.flags.raise(Flags::FOREIGN_CREDENTIALS, scrub::is_foreign_credential(name, value));
                 }
             }
         }
         lines
-    }
-
-    /// The ingress says so by other means.
-    pub(super) fn is_websocket(&mut self) {
-        self.flags.raise(Flags::WEBSOCKET, true);
     }
 
     pub(super) fn describe<'t>(
@@ -130,7 +136,9 @@ impl<'h> Lines<'h> {
     }
 
     fn kind(&self, is_read: bool) -> Kind {
-        if self.flags.has(Flags::WEBSOCKET) {
+        // Traefik takes `Upgrade` out of its question too, and says `ws` or `wss` where it trusts who is before it.
+        if self.flags.has(Flags::WEBSOCKET) || self.scheme.bytes().is_some_and(|said| said.starts_with(b"ws"))
+        {
             return Kind::WebSocket;
         }
         let dest = self.fetch_dest.bytes();

@@ -5,7 +5,7 @@ mod lines;
 mod tests;
 
 use http::HeaderMap;
-use lines::{Line, Lines};
+use lines::{Lines, Words};
 
 use super::{Dialect, ui};
 use crate::auth::{Request, Site};
@@ -55,48 +55,59 @@ impl<'q> Question<'q> {
     ///
     /// It says it twice, not at all, or what it says is no request.
     pub fn read(&self, site: &Site, ui: &ui::Traits) -> Result<Request<'q>, Malformed> {
-        let lines = Lines::read(self.headers);
-        match self.dialect {
-            Dialect::AuthRequest => auth_request(&lines, site, ui),
-            Dialect::ForwardAuth => forward_auth(lines, site, ui),
-            Dialect::ExtAuthz => self.ext_authz(&lines, site, ui),
-        }
+        let words = words(self.dialect);
+        let lines = Lines::read(self.headers, words);
+        let (method, target) = match self.dialect {
+            Dialect::AuthRequest => auth_request(&lines, words)?,
+            Dialect::ForwardAuth => forward_auth(&lines, words)?,
+            Dialect::ExtAuthz => self.ext_authz(&lines, words)?,
+        };
+        Ok(lines.describe(method, target, site, ui))
     }
 
     /// What Envoy says: the method and, behind our path, the target are those of the original request, before any
     /// rewriting, and so is `Host`. Of the client's headers it passes on those that it is told to.
-    fn ext_authz(&self, lines: &Lines<'q>, site: &Site, ui: &ui::Traits) -> Result<Request<'q>, Malformed> {
-        let authority = lines.host.once().ok_or(Malformed::Host("Host"))?;
+    fn ext_authz(&self, lines: &Lines<'q>, words: &Words) -> Result<Said<'q>, Malformed> {
+        let authority = lines.host.once().ok_or(Malformed::Host(words.host))?;
         let target = self.target.strip_prefix(self.dialect.path()).filter(|target| is_target(target));
-        let target = target.ok_or(Malformed::Path("the path"))?;
-        Ok(lines.describe(self.method, (authority, target), site, ui))
+        Ok((self.method, (authority, target.ok_or(Malformed::Path("the path"))?)))
     }
 }
 
-/// What nginx and ingress-nginx say.
+/// Method, authority and target.
+type Said<'q> = (&'q str, (&'q str, &'q str));
+
+/// Where an ingress says what.
 ///
-/// Only `X-Original-URL` and `X-Original-Method` are nginx's own word. `X-Forwarded-*`, `Forwarded`,
-/// `X-Original-URI` and `X-Scheme` pass through from the client and are not looked at; nor is the scheme in
-/// the URL, which is that of nginx's own hop.
-fn auth_request<'h>(lines: &Lines<'h>, site: &Site, ui: &ui::Traits) -> Result<Request<'h>, Malformed> {
-    let method = method(lines.original_method, "X-Original-Method")?;
-    let url = lines.original_url.once().and_then(split_url).ok_or(Malformed::Url("X-Original-URL"))?;
-    Ok(lines.describe(method, url, site, ui))
+/// Only `X-Original-URL` and `X-Original-Method` are nginx's own word: `X-Forwarded-*`, `Forwarded`, `X-Original-URI` and
+/// `X-Scheme` pass through from the client. Traefik and Caddy put their own word in place of the client's, but
+/// `X-Forwarded-Port` and `-Prefix` are the client's at some of them.
+fn words(dialect: Dialect) -> &'static Words {
+    match dialect {
+        Dialect::AuthRequest => {
+            &Words { method: "x-original-method", target: "x-original-url", ..Words::NONE }
+        }
+        Dialect::ForwardAuth => &Words {
+            method: "x-forwarded-method",
+            target: "x-forwarded-uri",
+            host: "x-forwarded-host",
+            scheme: "x-forwarded-proto",
+        },
+        Dialect::ExtAuthz => &Words { host: "host", ..Words::NONE },
+    }
 }
 
-/// What Traefik and Caddy say, who put their own word in place of the client's.
-///
-/// `X-Forwarded-Proto`, `-Port` and `-Prefix` are the client's at some of them, and decide nothing but this: Traefik
-/// takes `Upgrade` out of its question, and where it trusts who is before it says `ws` or `wss` instead.
-fn forward_auth<'h>(mut lines: Lines<'h>, site: &Site, ui: &ui::Traits) -> Result<Request<'h>, Malformed> {
-    let method = method(lines.forwarded_method, "X-Forwarded-Method")?;
-    let authority = lines.forwarded_host.once().ok_or(Malformed::Host("X-Forwarded-Host"))?;
-    let target = lines.forwarded_uri.once().filter(|target| is_target(target));
-    let target = target.ok_or(Malformed::Path("X-Forwarded-Uri"))?;
-    if lines.forwarded_proto.bytes().is_some_and(|proto| proto.starts_with(b"ws")) {
-        lines.is_websocket();
-    }
-    Ok(lines.describe(method, (authority, target), site, ui))
+/// What nginx and ingress-nginx say. The scheme in the URL is that of nginx's own hop, and decides nothing.
+fn auth_request<'h>(lines: &Lines<'h>, words: &Words) -> Result<Said<'h>, Malformed> {
+    let url = lines.target.once().and_then(split_url).ok_or(Malformed::Url(words.target));
+    Ok((method(lines, words)?, url?))
+}
+
+/// What Traefik and Caddy say.
+fn forward_auth<'h>(lines: &Lines<'h>, words: &Words) -> Result<Said<'h>, Malformed> {
+    let authority = lines.host.once().ok_or(Malformed::Host(words.host));
+    let target = lines.target.once().filter(|target| is_target(target)).ok_or(Malformed::Path(words.target));
+    Ok((method(lines, words)?, (authority?, target?)))
 }
 
 /// Describes a request from its own headers, its method, its authority and its target.
@@ -107,14 +118,14 @@ pub fn describe<'h>(
     site: &Site,
     ui: &ui::Traits,
 ) -> Request<'h> {
-    Lines::read(headers).describe(method, target, site, ui)
+    Lines::read(headers, &Words::NONE).describe(method, target, site, ui)
 }
 
-fn method<'h>(line: Line<'h>, name: &'static str) -> Result<&'h str, Malformed> {
+fn method<'h>(lines: &Lines<'h>, words: &Words) -> Result<&'h str, Malformed> {
     let is_method = |method: &&str| {
         !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
     };
-    line.once().filter(is_method).ok_or(Malformed::Method(name))
+    lines.method.once().filter(is_method).ok_or(Malformed::Method(words.method))
 }
 
 /// Authority and target of an absolute http(s) URL. The target is kept to the byte.
