@@ -12,6 +12,7 @@ use common::{App, Browser, Lines, NAVIGATE, Page, SCRIPT, Setup, until};
 use http::Method;
 use lamplighter::demo::api_server::TokenFault;
 use lamplighter::demo::provider::{Faults, Reply, User};
+use serde_json::Value;
 
 /// A line of logfmt as pairs, read the way its readers do: what is quoted is a JSON string.
 fn pairs(line: &str) -> Vec<(String, String)> {
@@ -37,22 +38,32 @@ fn value<'p>(pairs: &'p [(String, String)], key: &str) -> &'p str {
     &values[0].1
 }
 
-#[tokio::test]
-async fn a_line_of_logfmt_cannot_be_forged_by_a_persons_name() {
-    let name = "m\" level=error msg=forged\nts=0 a=b\\";
+const FORGER: &str = "m\" level=error msg=forged\nts=0 a=b\\";
+
+/// What a process logs in `format` while somebody of that name signs in and is given a token.
+async fn log_of_forger(format: &str) -> String {
     let people = |users: &mut Vec<User>| {
         let mut mallory = User::new("mallory", "Mallory", &["k8s-admins"]);
-        mallory.claims.insert("preferred_username".to_owned(), name.into());
+        mallory.claims.insert("preferred_username".to_owned(), FORGER.into());
         users.push(mallory);
     };
     let folder = Folder::new();
     let parts = Setup::default().provider(move |provider| people(&mut provider.users)).start().await;
-    let process = Process::serve_in("logfmt", &configure(&folder, &parts), "info").await;
+    let process = Process::serve_in(format, &configure(&folder, &parts), "info").await;
     let mut browser = Browser::at(process.address("public"), process.address("authz"));
     browser.sign_in("mallory").await;
     assert_eq!(browser.check_script("/").await.status, 200);
     until("the mint is logged", || process.said().contains("minted a token")).await;
-    let said = process.said();
+    process.said()
+}
+
+fn assert_is_forgers(user: &str) {
+    assert!(user.starts_with("m\" level=error msg=forged") && user.ends_with("a=b\\"), "{user:?}");
+}
+
+#[tokio::test]
+async fn a_line_of_logfmt_cannot_be_forged_by_a_persons_name() {
+    let said = log_of_forger("logfmt").await;
     let lines: Vec<_> = said.lines().map(pairs).collect();
     for line in &lines {
         let keys: Vec<_> = line.iter().take(4).map(|(key, _)| key.as_str()).collect();
@@ -61,8 +72,20 @@ async fn a_line_of_logfmt_cannot_be_forged_by_a_persons_name() {
         assert!(["info", "warn"].contains(&value(line, "level")), "{line:?}");
     }
     let minted = lines.iter().find(|line| value(line, "msg").contains("minted a token")).unwrap();
-    let user = value(minted, "user");
-    assert!(user.starts_with("m\" level=error msg=forged") && user.ends_with("a=b\\"), "{user:?}");
+    assert_is_forgers(value(minted, "user"));
+}
+
+#[tokio::test]
+async fn a_line_of_json_cannot_be_forged_by_a_persons_name() {
+    let said = log_of_forger("json").await;
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        assert!(line["ts"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{line}");
+        assert!(["info", "warn"].contains(&line["level"].as_str().unwrap()), "{line}");
+        assert!(line["target"].is_string() && line["msg"].is_string(), "{line}");
+    }
+    let minted = lines.iter().find(|line| line["msg"].as_str().unwrap().contains("minted a token")).unwrap();
+    assert_is_forgers(minted["user"].as_str().unwrap());
 }
 
 /// The log line, the answer's header and, where there is one, the page say the same name; the log line also why.

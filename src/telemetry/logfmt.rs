@@ -9,6 +9,8 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::key;
+
 /// One line for each event: `ts`, `level`, `target`, `msg`, and the event's own fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Logfmt;
@@ -57,13 +59,6 @@ impl<W: Write> Visit for Pairs<W> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.add(key(field), &format!("{value:?}"));
-    }
-}
-
-fn key(field: &Field) -> &'static str {
-    match field.name() {
-        "message" => "msg",
-        name => name,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the program says of itself.
 
+mod json;
 mod logfmt;
 
 use std::io::{IsTerminal as _, stderr};
@@ -8,7 +9,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use json::Json;
 use logfmt::Logfmt;
+use tracing::field::Field;
 
 /// Who logs whole answers of the API server that it does not understand, tokens and all, even as warnings.
 ///
@@ -51,7 +54,7 @@ pub fn start(format: LogFormat, filter: &str) {
     let registry = tracing_subscriber::registry();
     let started = match format.settled() {
         LogFormat::Auto | LogFormat::Json => {
-            let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            let json = lines.with_ansi(false).event_format(Json);
             registry.with(json).with(filter).with(is_discreet).try_init()
         }
         LogFormat::Logfmt => {
@@ -65,5 +68,13 @@ pub fn start(format: LogFormat, filter: &str) {
     };
     if let Err(error) = started {
         tracing::debug!(%error, "somebody logs already");
+    }
+}
+
+/// The name under which `field` stands in a line.
+fn key(field: &Field) -> &'static str {
+    match field.name() {
+        "message" => "msg",
+        name => name,
     }
 }

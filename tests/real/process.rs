@@ -110,7 +110,7 @@ impl Lamplighter {
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let mut process = Process::start(&mut command, folder.0.join("lamplighter.log"));
         let ready = process.wait_for("lamplighter is ready", |log| {
-            entries(log).find(|entry| entry["message"] == "lamplighter is ready")
+            entries(log).find(|entry| entry["msg"] == "lamplighter is ready")
         });
         let address = |name: &str| {
             let text = ready[name].as_str().expect("the line names the listener");
