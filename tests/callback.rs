@@ -146,6 +146,23 @@ async fn cb_7_an_error_that_answers_no_attempt_ends_none() {
     assert_eq!(browser.open(&callback).await.status, 303);
 }
 
+/// Nothing here asks with `prompt=none`, whose answers these are.
+#[tokio::test]
+async fn cb_8_a_provider_that_has_to_ask_the_person_is_not_sent_them_again_and_again() {
+    let app = App::start().await;
+    for error in ["login_required", "interaction_required", "consent_required", "account_selection_required"]
+    {
+        let mut browser = app.browser();
+        let there = browser.open(LOGIN).await.location();
+        assert_eq!(params(&there).get("prompt"), None, "{there}");
+        let callback = browser.pick(&there, "ada").await;
+        let page = browser.open(&as_error(&callback, error)).await;
+        assert_eq!(page.refusal(), (502, "provider-error"), "{error}");
+        assert_no_session(&page, 502);
+        assert_eq!(page.location(), "", "{error}: a person tries again, and no page does");
+    }
+}
+
 #[tokio::test]
 async fn cb_9_the_issuer_may_be_named() {
     assert_eq!(with_issuer(true, |_, _| {}).await.status, 303);
