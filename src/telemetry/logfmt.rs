@@ -1,69 +1,9 @@
-//! Log lines as logfmt: `key=value`, quoted where a value needs it.
+//! Values of logfmt: `key=value`, quoted where a value needs it.
 
-use std::fmt::{self, Debug, Write};
-
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
-
-use super::key;
-
-/// One line for each event: `ts`, `level`, `target`, `msg`, and the event's own fields.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Logfmt;
-
-impl<S, N> FormatEvent<S, N> for Logfmt
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let metadata = event.metadata();
-        writer.write_str("ts=")?;
-        SystemTime.format_time(&mut writer)?;
-        write!(writer, " level={}", metadata.level().as_str().to_ascii_lowercase())?;
-        let mut pairs = Pairs { writer: &mut writer, written: Ok(()) };
-        pairs.add("target", metadata.target());
-        event.record(&mut pairs);
-        pairs.written?;
-        writeln!(writer)
-    }
-}
-
-/// Writes pairs, each after a space.
-struct Pairs<W> {
-    writer: W,
-    written: fmt::Result,
-}
-
-impl<W: Write> Pairs<W> {
-    fn add(&mut self, key: &str, value: &str) {
-        if self.written.is_ok() {
-            self.written = write!(self.writer, " {key}=").and_then(|()| write_value(&mut self.writer, value));
-        }
-    }
-}
-
-impl<W: Write> Visit for Pairs<W> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(key(field), value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.add(key(field), &format!("{value:?}"));
-    }
-}
+use std::fmt::{self, Write};
 
 /// As it is where nobody could misread it, and otherwise as a JSON string, which is what readers of logfmt undo.
-fn write_value(writer: &mut impl Write, value: &str) -> fmt::Result {
+pub(super) fn write_value(writer: &mut impl Write, value: &str) -> fmt::Result {
     if !value.is_empty() && value.chars().all(is_plain) {
         return writer.write_str(value);
     }

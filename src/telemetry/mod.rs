@@ -1,6 +1,6 @@
 //! What the program says of itself.
 
-mod json;
+mod line;
 mod logfmt;
 
 use std::io::{IsTerminal as _, stderr};
@@ -9,9 +9,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use json::Json;
-use logfmt::Logfmt;
-use tracing::field::Field;
+use line::Line;
 
 /// Who logs whole answers of the API server that it does not understand, tokens and all, even as warnings.
 ///
@@ -54,11 +52,11 @@ pub fn start(format: LogFormat, filter: &str) {
     let registry = tracing_subscriber::registry();
     let started = match format.settled() {
         LogFormat::Auto | LogFormat::Json => {
-            let json = lines.with_ansi(false).event_format(Json);
+            let json = lines.with_ansi(false).event_format(Line::Json);
             registry.with(json).with(filter).with(is_discreet).try_init()
         }
         LogFormat::Logfmt => {
-            let logfmt = lines.with_ansi(false).event_format(Logfmt);
+            let logfmt = lines.with_ansi(false).event_format(Line::Logfmt);
             registry.with(logfmt).with(filter).with(is_discreet).try_init()
         }
         LogFormat::Pretty => {
@@ -68,13 +66,5 @@ pub fn start(format: LogFormat, filter: &str) {
     };
     if let Err(error) = started {
         tracing::debug!(%error, "somebody logs already");
-    }
-}
-
-/// The name under which `field` stands in a line.
-fn key(field: &Field) -> &'static str {
-    match field.name() {
-        "message" => "msg",
-        name => name,
     }
 }
