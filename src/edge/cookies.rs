@@ -12,9 +12,6 @@ const HOST: &str = "__Host-lamplighter";
 /// Beginning of the fallback's cookies' names.
 const LOOPBACK: &str = "lamplighter-fallback-";
 
-/// Room for other people's cookies, in bytes: enough for most browsers, and grown for the others.
-const FOREIGN: usize = 256;
-
 /// The names of our cookies at a site.
 #[derive(Clone, Debug)]
 pub struct CookieNames {
@@ -93,7 +90,9 @@ impl CookieNames {
     /// `most` bounds it, in bytes: an ingress gives the whole answer a few KiB, and fails the request when
     /// that is too little. A UI that works without foreign cookies loses nothing by an empty header.
     pub fn for_upstream(&self, headers: &HeaderMap, ui: &Traits, most: usize) -> HeaderValue {
-        let mut kept = Vec::with_capacity(FOREIGN);
+        // What is kept is no longer than what there is, but for what holds several lines together.
+        let length = headers.get_all(COOKIE).iter().map(|header| header.len() + 2).sum();
+        let mut kept = Vec::with_capacity(length);
         for header in headers.get_all(COOKIE) {
             keep(header.as_bytes(), &mut kept, |pair| {
                 !is_ours(pair) && !ui.token_cookies.iter().any(|prefix| starts_with(pair, prefix))
@@ -112,7 +111,7 @@ fn keep(header: &[u8], kept: &mut Vec<u8>, is_kept: impl Fn(&[u8]) -> bool) {
     while at < header.len() {
         let end = memchr::memchr(b';', &header[at..]).map_or(header.len(), |length| at + length);
         let pair = header[at..end].trim_ascii();
-        if !pair.contains(&b'=') || !is_kept(pair) {
+        if memchr::memchr(b'=', pair).is_none() || !is_kept(pair) {
             add(&header[from..at], kept);
             from = end + 1;
         }

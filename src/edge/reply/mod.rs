@@ -30,6 +30,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Room for the header lines of an answer, in bytes: nginx gives 4 KiB, and fails the request beyond.
 const HEADER_BUDGET: usize = 3_800;
 
+/// Most header lines of an answer.
+const LINES: usize = 9;
+
 /// What the fixed lines of an answer take of that, in bytes, with their names.
 const FIXED_LINES: usize = 400;
 
@@ -72,8 +75,10 @@ impl Managed {
     /// The headers for `session`, with `authorization` empty where the role has no token, and without cookies yet.
     pub fn new(session: &Session<'_>, authorization: Option<HeaderValue>) -> Self {
         let empty = HeaderValue::from_static("");
-        let mut lines = HeaderMap::with_capacity(9);
+        let mut lines = HeaderMap::with_capacity(LINES);
         lines.insert(AUTHORIZATION, authorization.unwrap_or_else(|| empty.clone()));
+        // Each answer has its own. A place that is there is filled without moving the others.
+        lines.insert(COOKIE, empty.clone());
         lines.insert(X_FORWARDED_USER, header_text(&session.name));
         lines.insert(X_FORWARDED_EMAIL, header_text(&session.email));
         lines.insert(X_FORWARDED_GROUP, header_text(&session.groups));
@@ -215,14 +220,15 @@ fn unauthenticated(reason: &'static str, kind: Kind) -> Response<Bytes> {
 
 fn refusal(status: StatusCode, reason: &'static str, kind: Kind) -> Response<Bytes> {
     let body = if kind == Kind::Script { status_json(status, reason) } else { Bytes::new() };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::with_capacity(LINES);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(X_LAMPLIGHTER_REASON, HeaderValue::from_static(reason));
     if kind == Kind::Script {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
