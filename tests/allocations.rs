@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Request};
 use lamplighter::app::Bound;
 use lamplighter::auth::seal::MAX_SESSION;
 use lamplighter::auth::session::Bounces;
 use lamplighter::auth::{Decision, Session, SessionId};
 use lamplighter::clock::Clock;
 use lamplighter::demo::house::House;
-use lamplighter::edge::original;
+use lamplighter::edge::Question;
 use lamplighter::k8s::AtHand;
 use lamplighter::web::Gateway;
 
 /// A browser's request for a page of the UI, with a session and four cookies of others.
-fn question(gateway: &Gateway) -> HeaderMap {
+fn question(gateway: &Gateway) -> Request<()> {
     let role = gateway.policy.roles().next().expect("the demo has roles");
     let now = gateway.clock.now();
     let session = Session {
@@ -45,15 +45,21 @@ fn question(gateway: &Gateway) -> HeaderMap {
     let line = |(name, value): (&'static str, String)| {
         (HeaderName::from_static(name), HeaderValue::try_from(value).expect("a header value"))
     };
-    lines.into_iter().map(line).collect()
+    let mut request = Request::new(());
+    *request.uri_mut() = http::Uri::from_static("/authz/auth-request");
+    *request.headers_mut() = lines.into_iter().map(line).collect();
+    request
 }
 
 /// Opens, decides, counts, finds the token: everything before the answer.
-fn check(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Option<HeaderValue> {
-    let request = original::auth_request(headers, &gateway.site, gateway.ui.traits()).ok()?;
+fn check(gateway: &Arc<Gateway>, asked: &Request<()>) -> Option<HeaderValue> {
+    let question = Question::of(asked)?;
+    let request = question.read(&gateway.site, gateway.ui.traits()).ok()?;
     let mut buffer = [0; MAX_SESSION];
     let now = gateway.clock.now();
-    let Decision::Allow(grant) = gateway.decide(headers, &request, &mut buffer, now) else { return None };
+    let Decision::Allow(grant) = gateway.decide(question.headers, &request, &mut buffer, now) else {
+        return None;
+    };
     gateway.metrics.auth_request.pass();
     gateway.metrics.auth_request.stop("cross-site");
     match gateway.tokens.at_hand(&grant, now) {
@@ -62,12 +68,12 @@ fn check(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-async fn mint(gateway: &Arc<Gateway>, headers: &HeaderMap) {
-    let request =
-        original::auth_request(headers, &gateway.site, gateway.ui.traits()).expect("a good question");
+async fn mint(gateway: &Arc<Gateway>, asked: &Request<()>) {
+    let question = Question::of(asked).expect("a dialect");
+    let request = question.read(&gateway.site, gateway.ui.traits()).expect("a good question");
     let mut buffer = [0; MAX_SESSION];
     let now = gateway.clock.now();
-    let Decision::Allow(grant) = gateway.decide(headers, &request, &mut buffer, now) else {
+    let Decision::Allow(grant) = gateway.decide(question.headers, &request, &mut buffer, now) else {
         panic!("the session is good")
     };
     gateway.tokens.obtain(&grant, now).await.expect("the demo's API server mints");
@@ -77,12 +83,12 @@ async fn mint(gateway: &Arc<Gateway>, headers: &HeaderMap) {
 async fn a_check_allocates_nothing_before_its_answer() {
     let House { bound, api_server, .. } = House::build(0, Clock::system()).await.expect("the demo starts");
     let gateway = Arc::clone(Bound::gateway(&bound));
-    let headers = question(&gateway);
-    mint(&gateway, &headers).await;
-    assert!(check(&gateway, &headers).is_some(), "the first look warms what is lazy");
+    let asked = question(&gateway);
+    mint(&gateway, &asked).await;
+    assert!(check(&gateway, &asked).is_some(), "the first look warms what is lazy");
 
     let mut found = None;
-    let counted = allocation_counter::measure(|| found = check(&gateway, &headers));
+    let counted = allocation_counter::measure(|| found = check(&gateway, &asked));
 
     assert!(found.is_some());
     assert_eq!(counted.count_total, 0, "{counted:?}");

@@ -14,6 +14,6 @@ pub mod websocket;
 
 pub use cookies::CookieNames;
 pub use dialect::Dialect;
-pub use original::Malformed;
+pub use original::{Malformed, Question};
 pub use reply::{Managed, Outcome};
 pub use ui::Ui;

@@ -49,8 +49,12 @@ const STOPPED: [(&str, &str); 14] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Answers to an ingress.
+    /// Answers to nginx.
     pub auth_request: Decisions,
+    /// Answers to Traefik and Caddy.
+    pub forward_auth: Decisions,
+    /// Answers to Envoy.
+    pub ext_authz: Decisions,
     /// Requests in proxy mode.
     pub proxy: Decisions,
     /// Requests for the UI at the fallback.
@@ -141,6 +145,8 @@ impl Default for Metrics {
         let metrics = Self {
             registry: Registry::default(),
             auth_request: Decisions::of(&decisions, "auth-request"),
+            forward_auth: Decisions::of(&decisions, "forward-auth"),
+            ext_authz: Decisions::of(&decisions, "ext-authz"),
             proxy: Decisions::of(&decisions, "proxy"),
             fallback: Decisions::of(&decisions, "fallback"),
             provider: ProviderCalls::default(),

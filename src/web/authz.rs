@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::{Gateway, check};
-use crate::edge::{Dialect, reply};
+use crate::edge::{Dialect, Question, reply};
 
 /// Answers ingresses.
 #[derive(Clone, Debug)]
@@ -28,32 +28,38 @@ impl Authz {
     /// Answers one question of `peer`: at once where the answer is in memory, before any router.
     ///
     /// Only an answer that has to wait is boxed: the other kind is moved about in each request.
-    pub fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Answering {
+    pub fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answering {
+        let Some(question) = Question::of(&request) else { return at_once(not_found()) };
         if !self.0.trusts(peer.ip()) {
             tracing::warn!(%peer, "somebody who is not in listen.trustedProxies asked the authz listener");
-            return at_once(self.0.counted(reply::untrusted_peer()));
+            return at_once(self.0.counted(question.dialect, reply::untrusted_peer()));
         }
-        let Some(dialect) = Dialect::at(request.uri().path()) else { return at_once(not_found()) };
-        if let Some(reply) = check::answer_at_once(&self.0, dialect, request.headers()) {
-            return at_once(self.0.counted(reply.in_room_of(std::mem::take(request.headers_mut()))));
+        if let Some(response) = check::answer_at_once(&self.0, &question) {
+            return at_once(self.0.counted(question.dialect, response));
         }
         let gateway = Arc::clone(&self.0);
         Either::Right(Box::pin(async move {
-            let reply = check::answer_in_time(&gateway, dialect, request.headers()).await;
-            gateway.counted(reply.in_room_of(request.into_parts().0.headers)).map(Full::new)
+            let Some(question) = Question::of(&request) else { return not_found().map(Full::new) };
+            let response = check::answer_in_time(&gateway, &question).await;
+            gateway.counted(question.dialect, response).map(Full::new)
         }))
     }
 }
 
 impl Gateway {
     /// `response` to an ingress, counted.
-    fn counted(&self, response: Response<Bytes>) -> Response<Bytes> {
+    fn counted(&self, dialect: Dialect, response: Response<Bytes>) -> Response<Bytes> {
+        let decisions = match dialect {
+            Dialect::AuthRequest => &self.metrics.auth_request,
+            Dialect::ForwardAuth => &self.metrics.forward_auth,
+            Dialect::ExtAuthz => &self.metrics.ext_authz,
+        };
         if response.status() == StatusCode::OK {
-            self.metrics.auth_request.pass();
+            decisions.pass();
         } else {
             let reason = response.headers().get(reply::X_LAMPLIGHTER_REASON);
             let reason = reason.and_then(|reason| reason.to_str().ok()).unwrap_or_default();
-            self.metrics.auth_request.stop(reason);
+            decisions.stop(reason);
         }
         response
     }
@@ -67,9 +73,11 @@ fn at_once(response: Response<Bytes>) -> Answering {
     Either::Left(ready(response.map(Full::new)))
 }
 
+const NOT_FOUND: &str = "lamplighter answers ingresses here: nginx at /authz/auth-request, Traefik and Caddy at \
+    /authz/forward-auth, Envoy below /authz/ext-authz/; people are served by the public listener\n";
+
 fn not_found() -> Response<Bytes> {
-    let text = "lamplighter answers ingresses at /authz/auth-request here; people are served by the public listener\n";
-    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+    let mut response = Response::new(Bytes::from_static(NOT_FOUND.as_bytes()));
     *response.status_mut() = StatusCode::NOT_FOUND;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

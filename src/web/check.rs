@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Response};
 use jiff::Timestamp;
 
 use super::Gateway;
 use super::request_id::RequestId;
 use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Grant, Kind, Request};
-use crate::edge::reply::{self, Reply};
-use crate::edge::{Dialect, Managed, Outcome, original};
+use crate::edge::{Malformed, Managed, Outcome, Question, reply};
 use crate::k8s::{AtHand, Minted};
 
 /// How far a check got without waiting for anybody.
@@ -20,17 +20,6 @@ pub enum Step<'b> {
     Done(Outcome),
     /// It may pass, once there is a token.
     Mint(Grant<'b>),
-}
-
-/// Reads the question, in its dialect.
-fn read<'h>(
-    gateway: &Gateway,
-    dialect: Dialect,
-    headers: &'h HeaderMap,
-) -> Result<Request<'h>, original::Malformed> {
-    match dialect {
-        Dialect::AuthRequest => original::auth_request(headers, &gateway.site, gateway.ui.traits()),
-    }
 }
 
 /// Opens, decides, and looks for a token at hand: memory only, and no allocation before there is an answer.
@@ -70,24 +59,25 @@ fn asks_for_token(gateway: &Gateway, request: &Request<'_>) -> bool {
 }
 
 /// Answers at once, if no token has to be minted; `None` otherwise.
-pub(super) fn answer_at_once(gateway: &Arc<Gateway>, dialect: Dialect, headers: &HeaderMap) -> Option<Reply> {
-    let request = match read(gateway, dialect, headers) {
+pub(super) fn answer_at_once(gateway: &Arc<Gateway>, question: &Question<'_>) -> Option<Response<Bytes>> {
+    let request = match question.read(&gateway.site, gateway.ui.traits()) {
         Ok(request) => request,
-        Err(error) => return Some(malformed(headers, error)),
+        Err(error) => return Some(malformed(question, error)),
     };
     let mut buffer = [0; MAX_SESSION];
-    match first_step(gateway, headers, &request, &mut buffer, gateway.clock.now()) {
-        Step::Done(outcome) => Some(answer(gateway, outcome, &request, headers)),
+    match first_step(gateway, question.headers, &request, &mut buffer, gateway.clock.now()) {
+        Step::Done(outcome) => Some(answer(gateway, outcome, &request, question)),
         Step::Mint(_) => None,
     }
 }
 
 /// Answers, after minting a token if there is none at hand.
-pub(super) async fn answer_in_time(gateway: &Arc<Gateway>, dialect: Dialect, headers: &HeaderMap) -> Reply {
-    let request = match read(gateway, dialect, headers) {
+pub(super) async fn answer_in_time(gateway: &Arc<Gateway>, question: &Question<'_>) -> Response<Bytes> {
+    let request = match question.read(&gateway.site, gateway.ui.traits()) {
         Ok(request) => request,
-        Err(error) => return malformed(headers, error),
+        Err(error) => return malformed(question, error),
     };
+    let headers = question.headers;
     let now = gateway.clock.now();
     let mut buffer = [0; MAX_SESSION];
     let outcome = match first_step(gateway, headers, &request, &mut buffer, now) {
@@ -97,7 +87,7 @@ pub(super) async fn answer_in_time(gateway: &Arc<Gateway>, dialect: Dialect, hea
             Err(error) => Outcome::PeerFailed(error.reason()),
         },
     };
-    answer(gateway, outcome, &request, headers)
+    answer(gateway, outcome, &request, question)
 }
 
 /// Who is asking, as an upstream is told: put into words once for each token.
@@ -112,7 +102,12 @@ fn pass(gateway: &Gateway, headers: &HeaderMap, managed: Arc<Managed>) -> Outcom
     Outcome::Pass { managed, cookie }
 }
 
-fn answer(gateway: &Gateway, outcome: Outcome, request: &Request<'_>, headers: &HeaderMap) -> Reply {
+fn answer(
+    gateway: &Gateway,
+    outcome: Outcome,
+    request: &Request<'_>,
+    question: &Question<'_>,
+) -> Response<Bytes> {
     let id = match &outcome {
         Outcome::Pass { .. } | Outcome::SignedOut(_) => None,
         Outcome::SignIn(reason) => {
@@ -120,24 +115,24 @@ fn answer(gateway: &Gateway, outcome: Outcome, request: &Request<'_>, headers: &
             None
         }
         Outcome::PeerFailed(reason) | Outcome::Refused(reason) => {
-            let id = RequestId::of(headers);
+            let id = RequestId::of(question.headers);
             tracing::info!(reason, request_id = id.0, kind = ?request.kind, "refused");
             Some(id)
         }
     };
-    named(reply::auth_request(outcome, request, &gateway.site), id.as_ref())
+    named(reply::answer(question.dialect, outcome, request, &gateway.site), id.as_ref())
 }
 
 /// A refusal says the name of the request that the log line has: an ingress's own log is where people look first.
-fn named(reply: Reply, id: Option<&RequestId>) -> Reply {
-    match (reply, id) {
-        (Reply::Stop(response), Some(id)) => Reply::Stop(id.say_in(response)),
-        (reply, _) => reply,
+fn named(response: Response<Bytes>, id: Option<&RequestId>) -> Response<Bytes> {
+    match id {
+        Some(id) => id.say_in(response),
+        None => response,
     }
 }
 
-fn malformed(headers: &HeaderMap, error: original::Malformed) -> Reply {
-    let id = RequestId::of(headers);
+fn malformed(question: &Question<'_>, error: Malformed) -> Response<Bytes> {
+    let id = RequestId::of(question.headers);
     tracing::info!(%error, request_id = id.0, reason = "bad-request", "refused");
-    named(Reply::Stop(reply::malformed()), Some(&id))
+    named(reply::malformed(), Some(&id))
 }

@@ -105,6 +105,28 @@ impl Browser {
         self.send(self.authz, &Method::GET, "/authz/auth-request", lines).await
     }
 
+    /// Traefik or Caddy asks about any request of this browser.
+    pub(crate) async fn ask_forward_auth(&self, method: &Method, path: &str, lines: Lines<'_>) -> Page {
+        let own = [
+            ("x-forwarded-host", SITE.trim_start_matches("https://")),
+            ("x-forwarded-method", method.as_str()),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-uri", path),
+        ];
+        self.send(self.authz, &Method::GET, "/authz/forward-auth", &[&own, lines].concat()).await
+    }
+
+    /// Envoy asks about any request of this browser.
+    pub(crate) async fn ask_ext_authz(&self, method: &Method, path: &str, lines: Lines<'_>) -> Page {
+        let own = [("host", SITE.trim_start_matches("https://")), ("x-forwarded-proto", "https")];
+        self.send(self.authz, method, &format!("/authz/ext-authz{path}"), &[&own, lines].concat()).await
+    }
+
+    /// Somebody asks the authz listener anything.
+    pub(crate) async fn ask_authz(&self, path: &str, lines: Lines<'_>) -> Page {
+        self.send(self.authz, &Method::GET, path, lines).await
+    }
+
     /// Signs in as `who`, and leaves at the answer to the callback.
     pub(crate) async fn sign_in(&mut self, who: &str) -> Page {
         let callback = self.callback_for("/lamplighter/login?rd=/c/main", who).await;
