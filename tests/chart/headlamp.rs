@@ -12,9 +12,11 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     let names = [
         "headlamp::in_mode_sidecar_its_pod_has_lamplighter_and_no_right_of_its_own",
         "headlamp::in_mode_gateway_its_ingress_asks_lamplighter",
+        "headlamp::behind_traefik_its_ingress_names_the_middleware",
+        "headlamp::behind_envoy_gateway_its_route_is_the_policys",
         "headlamp::in_every_mode_it_has_no_cluster_admin_and_no_sign_in",
     ];
-    let runs = [sidecar, gateway, plain];
+    let runs = [sidecar, gateway, traefik, envoy_gateway, plain];
     let Ok(chart) = parts.headlamp.clone() else { return names.map(left_out).into() };
     let each = names.into_iter().zip(runs);
     each.map(|(name, run)| {
@@ -46,7 +48,7 @@ fn pod(objects: &[Object]) -> Value {
 }
 
 fn plain(helm: &Helm, chart: &str) {
-    for example in ["gateway", "proxy", "sidecar"] {
+    for example in ["envoy-gateway", "gateway", "proxy", "sidecar", "traefik"] {
         let objects = rendered(helm, chart, example);
         let has = |kind: &str| objects.iter().any(|object| object.kind() == kind);
         assert!(!has("ClusterRoleBinding") && !has("Secret"), "{example}");
@@ -108,4 +110,27 @@ fn gateway(helm: &Helm, chart: &str) {
     let rule = &ingress["spec"]["rules"][0];
     let backend = &rule["http"]["paths"][0]["backend"]["service"];
     assert_eq!((&rule["host"], &backend["name"]), (&json!("headlamp.example.com"), &json!("headlamp")));
+}
+
+fn traefik(helm: &Helm, chart: &str) {
+    let objects = rendered(helm, chart, "traefik");
+    let ingress = pick(&objects, "Ingress", "headlamp");
+    let middleware = &ingress["metadata"]["annotations"]["traefik.ingress.kubernetes.io/router.middlewares"];
+    assert_eq!(middleware, "headlamp-lamplighter@kubernetescrd");
+    assert_eq!(ingress["spec"]["ingressClassName"], "traefik");
+    assert_eq!(ingress["spec"]["tls"][0]["secretName"], "headlamp-tls");
+}
+
+fn envoy_gateway(helm: &Helm, chart: &str) {
+    let objects = rendered(helm, chart, "envoy-gateway");
+    let ours = helm.objects("envoy-gateway");
+    let policy = &pick(&ours, "SecurityPolicy", "lamplighter")["spec"];
+    let route = policy["targetRefs"][0]["name"].as_str().unwrap();
+    let rule = &pick(&objects, "HTTPRoute", route)["spec"]["rules"][0];
+    let service = rule["backendRefs"][0]["name"].as_str().unwrap();
+    assert_eq!(
+        pick(&objects, "Service", service)["spec"]["ports"][0]["port"],
+        rule["backendRefs"][0]["port"]
+    );
+    assert_eq!(rule["timeouts"]["request"], "0s");
 }

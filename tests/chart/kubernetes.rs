@@ -51,7 +51,14 @@ fn is_known(object: &Object) -> Result<(), String> {
         "Service" => is_all::<Service>(value),
         "ServiceAccount" => is_all::<ServiceAccount>(value),
         // Of others: Kubernetes itself knows nothing of these.
-        "CiliumNetworkPolicy" | "HTTPRoute" | "IngressRoute" | "PodMonitor" | "ServiceMonitor" => Ok(()),
+        "CiliumNetworkPolicy"
+        | "HTTPRoute"
+        | "IngressRoute"
+        | "Middleware"
+        | "PodMonitor"
+        | "ReferenceGrant"
+        | "SecurityPolicy"
+        | "ServiceMonitor" => Ok(()),
         kind => Err(format!("{kind} is not looked at")),
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod binary;
+mod forward_auth;
 mod golden;
 mod headlamp;
 mod helm;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         kubernetes::tests(&parts),
         least_right::tests(&parts),
         network::tests(&parts),
+        forward_auth::tests(&parts),
         session_key::tests(&parts),
         headlamp::tests(&parts),
     ];

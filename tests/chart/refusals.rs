@@ -195,6 +195,11 @@ const CONTRADICTIONS: &[Row] = &[
         "integration: {gatewayApi: {parentRefs: []}}",
         "integration.gatewayApi.parentRefs: is empty, so the HTTPRoute would be of no Gateway; name yours",
     ),
+    (
+        "envoy-gateway",
+        "{ui: generic, uiPods: {labels: {app: ui}}}",
+        "integration.gatewayApi.uiRoute: is not set, so that the SecurityPolicy would hang on nothing; name the UI's HTTPRoute",
+    ),
 ];
 
 fn contradictions(helm: &Helm) {
@@ -250,16 +255,17 @@ fn misfits(helm: &Helm) {
 
 fn dialects(helm: &Helm) {
     let gateway = "gatewayApi: {parentRefs: [{name: public}]}";
-    for (kind, route) in [
-        ("gateway-api", "HTTPRoute"),
-        ("envoy-gateway", "HTTPRoute"),
-        ("traefik", "IngressRoute"),
-        ("ingress", "Ingress"),
+    for (kind, route, does_ask) in [
+        ("gateway-api", "HTTPRoute", false),
+        ("envoy-gateway", "HTTPRoute", true),
+        ("traefik", "IngressRoute", true),
+        ("ingress", "Ingress", false),
     ] {
         let over = format!("integration: {{kind: {kind}, {gateway}}}");
-        let refusal = helm.template(Some("gateway"), &over, &[]).unwrap_err();
-        assert!(refusal.contains(&format!("integration.kind: is {kind}, ")), "{refusal}");
-        assert!(refusal.contains("use mode: proxy with this kind"), "{refusal}");
+        let refusal = helm.template(Some("gateway"), &over, &[]).err().unwrap_or_default();
+        assert_eq!(refusal.is_empty(), does_ask, "{refusal}");
+        assert_eq!(refusal.contains(&format!("integration.kind: is {kind}, ")), !does_ask, "{refusal}");
+        assert_eq!(refusal.contains("use mode: proxy with this kind"), !does_ask, "{refusal}");
         for example in ["proxy", "sidecar"] {
             let objects = helm.objects_with(example, &over);
             assert!(objects.iter().any(|object| object.kind() == route), "{example}, {kind}: no {route}");

@@ -1,6 +1,11 @@
-{{/* What to set on the UI's own Ingress, where ingress-nginx asks. */}}
+{{/* What to set on the UI's own Ingress, so that what serves it asks. */}}
 {{- define "lamplighter.uiAnnotations" -}}
-nginx.ingress.kubernetes.io/auth-url: http://{{ include "lamplighter.fullname" . }}.{{ .Release.Namespace }}.svc.cluster.local:8081/authz/auth-request
+{{- if eq .Values.integration.kind "traefik" -}}
+traefik.ingress.kubernetes.io/router.middlewares: {{ include "lamplighter.podNamespace" . }}-{{ include "lamplighter.fullname" . }}@kubernetescrd
+traefik.ingress.kubernetes.io/router.entrypoints: {{ join "," .Values.integration.traefik.entryPoints }}
+traefik.ingress.kubernetes.io/router.tls: "true"
+{{- else -}}
+nginx.ingress.kubernetes.io/auth-url: {{ include "lamplighter.authz" (list . "auth-request") }}
 nginx.ingress.kubernetes.io/auth-signin: {{ trimSuffix "/" .Values.site }}/lamplighter/login?rd=$escaped_request_uri
 nginx.ingress.kubernetes.io/auth-response-headers: >-
   Authorization, Cookie, X-Forwarded-User, X-Forwarded-Email, X-Forwarded-Group, X-Forwarded-Id-Token,
@@ -8,6 +13,7 @@ nginx.ingress.kubernetes.io/auth-response-headers: >-
   KUBECONFIG, X-HEADLAMP-USER-ID
 nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"
 nginx.ingress.kubernetes.io/proxy-send-timeout: "3600"
+{{- end }}
 {{- end }}
 
 {{/* Headlamp without rights of its own: what its chart has to be told in every mode. */}}
@@ -80,10 +86,19 @@ volumes:
   {{- if eq .Values.mode "sidecar" }}
   {{- include "lamplighter.volumes" . | nindent 2 }}
   {{- end }}
-{{- if eq .Values.mode "gateway" }}
+{{- if and (eq .Values.mode "gateway") (eq .Values.integration.kind "envoy-gateway") }}
+{{ include "lamplighter.headlampRoute" . }}
+{{- else if eq .Values.mode "gateway" }}
+{{ include "lamplighter.headlampIngress" . }}
+{{- end }}
+{{- end }}
+
+{{- define "lamplighter.headlampIngress" -}}
+{{- $isTraefik := eq .Values.integration.kind "traefik" -}}
+{{- $secret := ternary .Values.integration.traefik.tlsSecret .Values.integration.ingress.tlsSecret $isTraefik -}}
 ingress:
   enabled: true
-  ingressClassName: {{ default "nginx" .Values.integration.ingress.className | quote }}
+  ingressClassName: {{ default (ternary "traefik" "nginx" $isTraefik) .Values.integration.ingress.className | quote }}
   annotations:
     {{- include "lamplighter.uiAnnotations" . | nindent 4 }}
   hosts:
@@ -91,11 +106,32 @@ ingress:
       paths:
         - path: {{ default "/" .Values.basePath | quote }}
           type: Prefix
-  {{- with .Values.integration.ingress.tlsSecret }}
+  {{- with $secret }}
   tls:
     - secretName: {{ . | quote }}
       hosts:
         - {{ include "lamplighter.host" $ | quote }}
   {{- end }}
 {{- end }}
+
+{{- define "lamplighter.headlampRoute" -}}
+httpRoute:
+  enabled: true
+  parentRefs:
+    {{- toYaml .Values.integration.gatewayApi.parentRefs | nindent 4 }}
+  hostnames:
+    - {{ include "lamplighter.host" . | quote }}
+  # As its chart would, but for the time that a watch takes.
+  rules:
+    - matches:
+        - path:
+            type: PathPrefix
+            value: {{ default "/" .Values.basePath | quote }}
+      {{- with .Values.integration.gatewayApi.requestTimeout }}
+      timeouts:
+        request: {{ . | quote }}
+      {{- end }}
+      backendRefs:
+        - name: {{ include "lamplighter.uiRoute" . | quote }}
+          port: 80
 {{- end }}

@@ -1,9 +1,16 @@
-{{/*
-The kinds for which the ingress asks lamplighter before it passes a request on. Each has a file of its own beside
-integration/ingress-nginx.yaml, and stands here once lamplighter answers in its dialect.
-*/}}
+{{/* The kinds for which the ingress asks lamplighter before it passes a request on. */}}
 {{- define "lamplighter.forwardAuthKinds" -}}
-["none", "ingress-nginx"]
+["none", "ingress-nginx", "traefik", "envoy-gateway"]
+{{- end }}
+
+{{/* Where the ingress asks, in its dialect: (list . "auth-request"). */}}
+{{- define "lamplighter.authz" -}}
+http://{{ include "lamplighter.fullname" (first .) }}.{{ (first .).Release.Namespace }}.svc.cluster.local:8081/authz/{{ last . }}
+{{- end }}
+
+{{/* The UI's own HTTPRoute, on which what asks hangs. */}}
+{{- define "lamplighter.uiRoute" -}}
+{{- default (ternary "headlamp" "" (eq .Values.ui "headlamp")) .Values.integration.gatewayApi.uiRoute -}}
 {{- end }}
 
 {{/* "true" where this kind's way is to be made: (list . kind...). */}}
@@ -17,8 +24,11 @@ integration/ingress-nginx.yaml, and stands here once lamplighter answers in its 
 {{- if eq $kind "ingress" }}
 integration.kind: is ingress, and a plain Ingress asks nobody before it passes a request on; set ingress-nginx, or use mode: proxy with this kind
 {{- else }}
-integration.kind: is {{ $kind }}, which is not yet in forward auth; use mode: proxy with this kind
+integration.kind: is {{ $kind }}, and what is stable of the Gateway API asks nobody before it passes a request on; set envoy-gateway where that is what runs, or use mode: proxy with this kind
 {{- end }}
+{{- end }}
+{{- if and (eq .Values.mode "gateway") (eq $kind "envoy-gateway") (not (include "lamplighter.uiRoute" .)) }}
+integration.gatewayApi.uiRoute: is not set, so that the SecurityPolicy would hang on nothing; name the UI's HTTPRoute
 {{- end }}
 {{- if and (has $kind (list "gateway-api" "envoy-gateway")) (not .Values.integration.gatewayApi.parentRefs) }}
 integration.gatewayApi.parentRefs: is empty, so the HTTPRoute would be of no Gateway; name yours
