@@ -314,7 +314,7 @@ async fn forged(front: Front) {
 
 fn is_forged(name: &serde_json::Value, value: &serde_json::Value) -> bool {
     let (name, value) = (name.as_str().expect("a name"), value.as_str().expect("a value"));
-    value.contains("forged") || FORGED.iter().any(|forged| *forged == (name, value))
+    value.contains("forged") || FORGED.contains(&(name, value))
 }
 
 async fn forged_by_nobody(front: Front) {
