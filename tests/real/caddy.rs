@@ -18,6 +18,7 @@ const CADDY: Kind = Kind {
     example: EXAMPLE,
     start,
     on_error: 502,
+    relays_502: true,
     on_impersonation: 200,
 };
 

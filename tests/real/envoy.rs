@@ -18,6 +18,7 @@ const ENVOY: Kind = Kind {
     example: EXAMPLE,
     start,
     on_error: 503,
+    relays_502: false,
     on_impersonation: 200,
 };
 

@@ -17,6 +17,7 @@ mod cluster;
 mod demo;
 mod envoy;
 mod fallback;
+mod forgeries;
 mod house;
 mod idle;
 mod idp;

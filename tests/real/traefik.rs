@@ -19,6 +19,7 @@ const TRAEFIK: Kind = Kind {
     example: EXAMPLE,
     start,
     on_error: 500,
+    relays_502: true,
     on_impersonation: 403,
 };
 
