@@ -106,7 +106,7 @@ image-test: image ## the pods of the tests on real parts, from that image
 	$(RIG) up
 	$(RIG) import $(IMAGE_FILE)
 	eval "$$($(RIG) env)" && export LAMPLIGHTER_REQUIRE_RIG=1 LAMPLIGHTER_IMAGE=localhost/lamplighter:dev && \
-	  cargo test --test real -- in_cluster && cargo test --test real -- fallback
+	  for part in in_cluster fallback chart k3s; do cargo test --test real -- $$part:: || exit 1; done
 
 .PHONY: bench
 bench: binary ## what it costs beside nginx, HAProxy and mod_auth_openidc, written to docs/benchmarks.md; PEER_URL= PEER_COOKIE= add a peer

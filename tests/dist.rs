@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use assert_cmd::Command as Ours;
 use common::files::Folder;
@@ -18,22 +18,22 @@ const HERE: &str = env!("CARGO_MANIFEST_DIR");
 /// What a tar holds: by name, how it is listed, and its content.
 type Entries = BTreeMap<String, (String, Vec<u8>)>;
 
-/// What a program of Python's says, given one that is new enough for it.
+/// What a program of Python's says, given one that is new enough for it, and arguments that it takes.
 fn python(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+    let output = run_python(program, arguments)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(output.stdout)
+}
+
+fn run_python(program: &str, arguments: &[&str]) -> Option<Output> {
     let new_enough = Command::new("python3").args(["-c", "import tomllib"]).stderr(Stdio::null()).status();
     if !new_enough.is_ok_and(|status| status.success()) {
         eprintln!("no Python 3.11: {program} was not looked at");
         return None;
     }
-    let output = Command::new("python3")
-        .arg(program)
-        .args(arguments)
-        .env("SOURCE_DATE_EPOCH", "86400")
-        .current_dir(HERE)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(output.stdout)
+    let mut command = Command::new("python3");
+    command.arg(program).args(arguments).env("SOURCE_DATE_EPOCH", "86400").current_dir(HERE);
+    Some(command.output().unwrap())
 }
 
 /// Unpacks a tar into `folder`. Mode, owner and time are told as `tar` lists them.
@@ -56,39 +56,62 @@ fn unpack(folder: &Path, tar: &[u8]) -> Entries {
     listed.lines().map(entry).collect()
 }
 
-/// The image of a file in the binary's place: its configuration, and its files.
-fn image(folder: &Folder) -> Option<(Value, Entries)> {
-    let binary = folder.write("binary", "#!/bin/sh\n");
-    let executable = Command::new("chmod").arg("755").arg(&binary).status().unwrap();
+/// The start of a program for a machine: so much of ELF's header as says which.
+fn program_for(machine: u8) -> Vec<u8> {
+    let mut head = b"\x7fELF".to_vec();
+    head.resize(18, 0);
+    head.extend([machine, 0]);
+    head
+}
+
+const AMD64: u8 = 62;
+const ARM64: u8 = 183;
+
+/// What the image's maker says, told to make one for `arch` with this in the binary's place.
+fn make_image(folder: &Folder, arch: &str, binary: &[u8]) -> Option<Output> {
+    let file = folder.place("binary");
+    fs::write(&file, binary).unwrap();
+    let executable = Command::new("chmod").arg("755").arg(&file).status().unwrap();
     assert!(executable.success());
     let certificates = folder.write("certificates", "certificates");
-    let binary = format!("/out/lamplighter={}", binary.display());
+    let binary = format!("/out/lamplighter={}", file.display());
     let certificates = format!("/etc/ssl/certs/ca-certificates.crt={}", certificates.display());
     let arguments = [
         ["--dockerfile", "Dockerfile"],
-        ["--arch", "arm64"],
+        ["--arch", arch],
         ["--source", &binary],
         ["--source", &certificates],
         ["--build-arg", "REVISION=abc"],
     ];
-    let tar = python("tests/rig/image.py", &[arguments.as_flattened(), &["localhost/x:dev"]].concat())?;
-    let layout = unpack(&folder.place("layout"), &tar);
+    run_python("tests/rig/image.py", &[arguments.as_flattened(), &["localhost/x:dev"]].concat())
+}
+
+/// An image: how the index describes it, its configuration, and its files.
+struct Image {
+    described: Value,
+    config: Value,
+    files: Entries,
+}
+
+fn image(folder: &Folder, arch: &str, binary: &[u8]) -> Option<Image> {
+    let output = make_image(folder, arch, binary)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let layout = unpack(&folder.place("layout"), &output.stdout);
     let read = |name: &str| layout[name].1.clone();
     let blob = |described: &Value| {
         read(&format!("blobs/{}", described["digest"].as_str().unwrap().replace(':', "/")))
     };
     let json = |bytes: Vec<u8>| serde_json::from_slice::<Value>(&bytes).unwrap();
-    let index = json(read("index.json"));
-    let manifest = json(blob(&index["manifests"][0]));
-    let layer = unpack(&folder.place("layer"), &blob(&manifest["layers"][0]));
-    Some((json(blob(&manifest["config"])), layer))
+    let described = json(read("index.json"))["manifests"][0].clone();
+    let manifest = json(blob(&described));
+    let files = unpack(&folder.place("layer"), &blob(&manifest["layers"][0]));
+    Some(Image { config: json(blob(&manifest["config"])), described, files })
 }
 
 #[test]
 fn make_image_makes_what_the_dockerfile_says() {
     let folder = Folder::new();
-    let Some((config, files)) = image(&folder) else { return };
-    assert_eq!((&config["architecture"], &config["os"]), (&json!("arm64"), &json!("linux")));
+    let Some(Image { config, files, .. }) = image(&folder, "amd64", b"#!/bin/sh\n") else { return };
     let expected = json!({
         "Entrypoint": ["/bin/lamplighter"],
         "Env": ["PATH=/bin"],
@@ -109,6 +132,25 @@ fn make_image_makes_what_the_dockerfile_says() {
         ("etc/ssl/certs/ca-certificates.crt", "-rw-r--r-- 0/0 1970-01-02 00:00:00"),
     ];
     assert_eq!(files, expected, "nothing else, and the same whenever it is made");
+}
+
+#[test]
+fn an_image_says_for_which_machine_it_is() {
+    for (arch, machine) in [("amd64", AMD64), ("arm64", ARM64)] {
+        let folder = Folder::new();
+        let Some(image) = image(&folder, arch, &program_for(machine)) else { return };
+        assert_eq!(image.described["platform"], json!({"architecture": arch, "os": "linux"}));
+        assert_eq!((&image.config["architecture"], &image.config["os"]), (&json!(arch), &json!("linux")));
+    }
+}
+
+#[test]
+fn a_program_for_another_machine_makes_no_image() {
+    let folder = Folder::new();
+    let Some(output) = make_image(&folder, "arm64", &program_for(AMD64)) else { return };
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{said}");
+    assert!(said.ends_with("binary is for amd64, and the image for arm64\n"), "{said}");
 }
 
 #[test]

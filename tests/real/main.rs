@@ -1,4 +1,5 @@
-//! lamplighter between real parts: Kubernetes, ingress-nginx, nginx, OpenID Providers, Chromium.
+//! lamplighter between real parts: Kubernetes, ingress-nginx, nginx, Traefik, Caddy, Envoy, OpenID Providers,
+//! Chromium.
 //!
 //! `tests/rig/rig up` brings them up. A test whose part is not there says so and is ignored; with
 //! `LAMPLIGHTER_REQUIRE_RIG=1` it fails.
@@ -10,10 +11,13 @@
 )]
 
 mod browser;
+mod caddy;
 mod chart;
 mod cluster;
 mod demo;
+mod envoy;
 mod fallback;
+mod forgeries;
 mod house;
 mod idle;
 mod idp;
@@ -27,11 +31,13 @@ mod operations;
 mod plain_nginx;
 mod process;
 mod provider;
+mod proxies;
 mod rig;
 mod sidecar;
 mod sign_out;
 mod socket;
 mod store;
+mod traefik;
 mod upstream;
 mod visitor;
 mod wait;
@@ -60,6 +66,9 @@ fn main() -> ExitCode {
         ingress_answers::tests(&parts),
         sign_out::tests(&parts),
         plain_nginx::tests(&parts),
+        traefik::tests(&parts),
+        caddy::tests(&parts),
+        envoy::tests(&parts),
         mint::tests(&parts),
         operations::tests(&parts),
         store::tests(&parts),

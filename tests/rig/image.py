@@ -17,6 +17,9 @@ import tempfile
 MEDIA_TYPE = "application/vnd.oci.image."
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
+# What a program says of the machine that it is for (e_machine of its ELF header).
+MACHINES = {62: "amd64", 183: "arm64"}
+
 # The same files make the same image, whenever they were written.
 WRITTEN = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
 
@@ -44,6 +47,18 @@ def as_root(entry):
     entry.mode = 0o755 if entry.isdir() or entry.mode & 0o111 else 0o644
     entry.mtime = WRITTEN
     return entry
+
+
+def need_machine(path, architecture):
+    """An image for a machine on which its programs do not run would be found out there, and nowhere before."""
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        head = file.read(20)
+    if head[:4] == b"\x7fELF":
+        found = MACHINES.get(int.from_bytes(head[18:20], "little"), "another machine")
+        if found != architecture:
+            sys.exit(f"{path} is for {found}, and the image for {architecture}")
 
 
 def layer(entries):
@@ -173,6 +188,8 @@ def main(arguments):
     out = Layout(sys.stdout.buffer)
     name = arguments.name
     run, entries = wanted(arguments)
+    for source, _ in entries:
+        need_machine(source, arguments.arch)
     content = layer(entries)
     config = {
         "architecture": arguments.arch,
@@ -187,6 +204,7 @@ def main(arguments):
         "layers": [out.blob(content, "layer.v1.tar")],
     }
     described = out.json_blob(manifest, "manifest.v1+json")
+    described["platform"] = {"architecture": arguments.arch, "os": "linux"}
     described["annotations"] = {
         "io.containerd.image.name": name,
         "org.opencontainers.image.ref.name": name.rsplit(":", 1)[-1],

@@ -51,6 +51,7 @@ build_all() {
   make_once "$(dex_dir)" build_dex
   make_once "$(keycloak_dir)" build_keycloak
   make_once "$(node_modules_dir)" install_node_modules
+  build_proxies
   if $PODS; then
     make_once "$(coredns_dir)" build_coredns
     make_once "$(ingress_nginx_dir)" build_ingress_nginx
@@ -63,7 +64,7 @@ build_all() {
 need_built() {
   local folder folders missing
   have node || die "needs Node.js"
-  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(node_modules_dir)"
+  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(node_modules_dir) $(proxies_dirs)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"

@@ -14,6 +14,7 @@ busybox-static               =
 ca-certificates              /etc/ssl/certs/ca-certificates.crt
 openssl                      openssl
 python3                      python3
+python3-pip                  pip3
 curl                         curl
 default-jre-headless         java
 maven                        mvn
