@@ -17,7 +17,7 @@ const ENVOY: Kind = Kind {
     page: include_str!("../../docs/envoy.md"),
     example: EXAMPLE,
     start,
-    on_error: 503,
+    on_error: 502,
     relays_502: false,
     on_impersonation: 200,
 };
