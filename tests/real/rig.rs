@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Deserialize;
 
@@ -77,9 +78,17 @@ impl Rig {
     }
 
     /// A port of the node's address at which nobody listens, for somebody who has to be told one.
+    ///
+    /// None of those that the kernel gives out, or that Kubernetes does: it would give this one to somebody else meanwhile.
     pub(crate) fn free_port(&self) -> u16 {
-        let listener = TcpListener::bind((self.node_address, 0)).expect("the node has an address");
-        listener.local_addr().expect("a listener has an address").port()
+        static GIVEN: AtomicU32 = AtomicU32::new(0);
+        let mut ports = std::iter::repeat_with(|| {
+            let next =
+                std::process::id().wrapping_mul(97).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+            20_000 + u16::try_from(next % 10_000).unwrap_or(0)
+        });
+        let is_free = |port: &u16| TcpListener::bind((self.node_address, *port)).is_ok();
+        ports.find(is_free).expect("one of ten thousand ports is free")
     }
 
     /// The port at which the ingress controller speaks TLS.
