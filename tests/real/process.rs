@@ -88,7 +88,8 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = self.log();
+            // The folder may be gone by now, and two panics are none.
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
             let end = log.len().saturating_sub(4_000);
             let end = (end..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
             // Into the panic's own output, where a person looks.
