@@ -148,6 +148,13 @@ pub(crate) fn container(pod: &Value) -> &Value {
     containers.into_iter().find(|container| container["name"] == "lamplighter").unwrap()
 }
 
+/// What is in one of its projected volumes.
+pub(crate) fn sources<'a>(pod: &'a Value, volume: &str) -> &'a [Value] {
+    let mut volumes = pod["volumes"].as_array().unwrap().iter();
+    let volume = volumes.find(|each| each["name"] == volume).unwrap();
+    volume["projected"]["sources"].as_array().unwrap()
+}
+
 /// The values for Headlamp's own chart that our chart keeps.
 pub(crate) fn headlamp_values(objects: &[Object]) -> Value {
     serde_saphyr::from_str(headlamp_text(objects)).unwrap()

@@ -92,12 +92,13 @@ fn look(value: &Value, at: &str) {
             for (index, item) in items.iter().enumerate() {
                 look(item, &format!("{at}[{index}]"));
             }
-            // Two protocols share a port.
+            // Two protocols share a port, and two places a volume.
             let known =
                 items.iter().filter(|item| item.get("protocol").is_none_or(|protocol| protocol == "TCP"));
             for key in LIST_KEYS {
-                let all: Vec<_> =
-                    known.clone().filter_map(|item| item.get(key)).map(Value::to_string).collect();
+                let named =
+                    known.clone().filter(|item| key == "mountPath" || item.get("mountPath").is_none());
+                let all: Vec<_> = named.filter_map(|item| item.get(key)).map(Value::to_string).collect();
                 let distinct: BTreeSet<_> = all.iter().collect();
                 assert_eq!(all.len(), distinct.len(), "{at}: {key} stands twice");
             }

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::Parts;
-use crate::helm::{Helm, pod};
+use crate::helm::{Helm, pod, sources};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
@@ -30,8 +30,8 @@ fn blind(helm: &Helm) {
 
 fn ring(helm: &Helm) {
     let pod = pod(&helm.objects("everything"));
-    let sources = pod["volumes"][1]["projected"]["sources"].as_array().unwrap().clone();
-    let keys = sources.iter().find(|source| source["secret"]["name"] == "keys").unwrap();
+    let mut sources = sources(&pod, "lamplighter").iter();
+    let keys = sources.find(|source| source["secret"]["name"] == "keys").unwrap();
     let items = json!([{"key": "new", "path": "session/new"}, {"key": "old", "path": "session/old"}]);
     assert_eq!(keys["secret"]["items"], items);
 }

@@ -55,7 +55,9 @@ securityContext:
 
 {{- define "lamplighter.headlampVolume" -}}
 - name: headlamp-identity
-  {{- include "lamplighter.identity" (list . (dict "path" "token" "audience" "headlamp-has-no-rights" "expirationSeconds" 3600)) | nindent 2 }}
+  projected:
+    sources:
+      {{- include "lamplighter.identity" (list . (dict "path" "token" "audience" "headlamp-has-no-rights" "expirationSeconds" 3600)) | nindent 6 }}
 {{- end }}
 
 {{/* The values for Headlamp's own chart. */}}
@@ -78,7 +80,7 @@ initContainers:
 volumes:
   {{- include "lamplighter.headlampVolume" . | nindent 2 }}
   {{- if eq .Values.mode "sidecar" }}
-  {{- include "lamplighter.volumes" . | nindent 2 }}
+  {{- include "lamplighter.volume" . | nindent 2 }}
   {{- end }}
 {{- if eq .Values.mode "gateway" }}
 ingress:
