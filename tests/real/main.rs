@@ -27,6 +27,7 @@ mod operations;
 mod plain_nginx;
 mod process;
 mod provider;
+mod release;
 mod rig;
 mod sidecar;
 mod sign_out;
