@@ -10,6 +10,7 @@ use crate::house::{self, SESSION_KEY};
 use crate::in_cluster::wait_for;
 use crate::release::{Release, image_values};
 use crate::rig::Rig;
+use crate::rights::assert_only_mints;
 use crate::visitor::{Ask, Visitor};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
@@ -114,6 +115,7 @@ async fn gateway(rig: Rig) {
     namespace.wait_for_deployment("door-lamplighter");
     run_ui_behind_ingress(&release);
     release.assert_well();
+    assert_only_mints(&rig, namespace, "door-lamplighter", &["looker"]).await;
 
     let mut victor = release.visitor(&[302, 401]).await;
     let page = victor.sign_in("/lamplighter/whoami", "victor").await;
@@ -142,6 +144,7 @@ async fn sidecar(rig: Rig) {
     namespace.apply(&ui_with(&release.headlamp_values(), &namespace.name));
     namespace.wait_for_deployment("headlamp");
     release.assert_well();
+    assert_only_mints(&rig, namespace, "door-lamplighter", &["looker"]).await;
 
     let address = namespace.kubectl(&["get", "service", "door-lamplighter", "-o=jsonpath={.spec.clusterIP}"]);
     wait_for(&format!("http://{address}:8080/lamplighter/whoami")).await;

@@ -10,6 +10,7 @@ use crate::Parts;
 use crate::browser::play;
 use crate::release::{Release, image_values};
 use crate::rig::Rig;
+use crate::rights::assert_only_mints;
 
 const PAGE: &str = include_str!("../../docs/k3s.md");
 
@@ -103,6 +104,8 @@ async fn ten_commands(rig: Rig) {
     assert_eq!(stood_in, STAND_INS.len(), "each stand-in stands for a command of the page");
     release.namespace.wait_for_deployment("lamplighter");
     release.assert_well();
+    let accounts = ["headlamp-admin", "headlamp-viewer"];
+    assert_only_mints(&rig, &release.namespace, "lamplighter", &accounts).await;
 
     let mut visitor = release.visitor(&[401]).await;
     let list = visitor.sign_in("/clusters/main/api/v1/namespaces", "alice").await;

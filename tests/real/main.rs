@@ -29,6 +29,7 @@ mod process;
 mod provider;
 mod release;
 mod rig;
+mod rights;
 mod sidecar;
 mod sign_out;
 mod socket;
