@@ -43,7 +43,7 @@ impl ApiServer {
 }
 
 /// The kinds that the chart has objects of.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     "CiliumNetworkPolicy",
     "ClusterRoleBinding",
     "ConfigMap",
@@ -52,6 +52,7 @@ const KINDS: [&str; 17] = [
     "HorizontalPodAutoscaler",
     "Ingress",
     "IngressRoute",
+    "Job",
     "NetworkPolicy",
     "Pod",
     "PodDisruptionBudget",

@@ -141,6 +141,17 @@ pub(crate) fn pod(objects: &[Object]) -> Value {
     deployment.map_or_else(|| headlamp_values(objects), |object| object.0["spec"]["template"]["spec"].clone())
 }
 
+/// The pods that come and go: whose each is, its metadata and its spec.
+pub(crate) fn passing_pods(objects: &[Object]) -> Vec<(String, Value, Value)> {
+    let own = |object: &Object| match object.kind() {
+        "Pod" => Some(object.0.clone()),
+        "Job" => Some(object.0["spec"]["template"].clone()),
+        _ => None,
+    };
+    let pods = objects.iter().filter_map(|object| Some((object.title(), own(object)?)));
+    pods.map(|(title, pod)| (title, pod["metadata"].clone(), pod["spec"].clone())).collect()
+}
+
 /// lamplighter's container in it.
 pub(crate) fn container(pod: &Value) -> &Value {
     let containers =

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, Service, ServiceAccount, Volume};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Parts;
-use crate::helm::{Helm, Object, examples, headlamp_values};
+use crate::helm::{Helm, Object, examples, headlamp_values, passing_pods};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
@@ -43,6 +44,7 @@ fn is_known(object: &Object) -> Result<(), String> {
         "Deployment" => is_all::<Deployment>(value),
         "HorizontalPodAutoscaler" => is_all::<HorizontalPodAutoscaler>(value),
         "Ingress" => is_all::<Ingress>(value),
+        "Job" => is_all::<Job>(value),
         "NetworkPolicy" => is_all::<NetworkPolicy>(value),
         "Pod" => is_all::<Pod>(value),
         "PodDisruptionBudget" => is_all::<PodDisruptionBudget>(value),
@@ -143,7 +145,7 @@ fn numbers(helm: &Helm) {
         nameOverride: "1e3"
         imagePullSecrets: ["2"]
         oidc: {clientSecret: {existingSecret: "3", key: "4"}}
-        session: {existingSecret: "5", keys: ["6"]}
+        session: {existingSecret: "5", keys: ["6"], generateKey: false}
         store: {redis: {existingSecret: "7", key: "8"}}
         caBundle: {configMap: "9", secret: "", key: "10"}
         apiServer: {caConfigMap: "11", caKey: "12"}
@@ -162,8 +164,10 @@ fn numbers(helm: &Helm) {
         uiPods: {namespace: "24", labels: {app: "25"}}
         networkPolicy: {ingressFrom: [{namespace: "26", podLabels: {app: "27"}}]}
     "#;
-    for name in examples() {
-        for object in helm.objects_with(&name, over) {
+    let made = over.replace(r#"existingSecret: "5", keys: ["6"], generateKey: false"#, "generateKey: true");
+    for (name, over) in examples().iter().map(|name| (name.as_str(), over)).chain([("generated-key", &*made)])
+    {
+        for object in helm.objects_with(name, over) {
             is_known(&object).unwrap_or_else(|said| panic!("{name}: {}: {said}", object.title()));
         }
     }
@@ -183,9 +187,9 @@ fn labels(helm: &Helm) {
             }
             assert_eq!(labels["helm.sh/chart"], concat!("lamplighter-", env!("CARGO_PKG_VERSION")));
         }
-        for pod in objects.iter().filter(|object| object.kind() == "Pod") {
-            let name = &pod.0["metadata"]["labels"]["app.kubernetes.io/name"];
-            assert_eq!(name, "lamplighter-test", "{name}: a Service would take it for lamplighter");
+        for (title, metadata, _) in passing_pods(&objects) {
+            let known = &metadata["labels"]["app.kubernetes.io/name"];
+            assert_ne!(known, "lamplighter", "{name}: {title}: a Service would take it for lamplighter");
         }
         for deployment in objects.iter().filter(|object| object.kind() == "Deployment") {
             let selector = &deployment.0["spec"]["selector"]["matchLabels"];

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Parts;
-use crate::helm::{Helm, container, examples, headlamp_values, pick, pod, sources};
+use crate::helm::{Helm, container, examples, headlamp_values, passing_pods, pick, pod, sources};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
@@ -118,6 +118,10 @@ fn restricted(helm: &Helm) {
         let (pod, values) = (pod(&objects), headlamp_values(&objects));
         assert_restricted(&container(&pod)["securityContext"], &name);
         assert_restricted(&values["securityContext"], &format!("{name}, Headlamp"));
+        for (title, _, spec) in passing_pods(&objects) {
+            assert_restricted(&spec["containers"][0]["securityContext"], &format!("{name}, {title}"));
+            assert_eq!(spec["automountServiceAccountToken"], false, "{name}, {title}");
+        }
         for key in ["hostNetwork", "hostPID", "hostIPC"] {
             assert_eq!(pod.get(key), None, "{name}: {key}");
         }

@@ -116,7 +116,7 @@ const CONTRADICTIONS: &[Row] = &[
     (
         "gateway",
         "{replicas: 2, session: {existingSecret: ''}}",
-        "replicas: is more than one, and each replica would make a session key of its own, which the others cannot open; set session.existingSecret",
+        "replicas: is more than one, and each replica would make a session key of its own, which the others cannot open; set session.existingSecret, or session.generateKey",
     ),
     (
         "gateway",
@@ -132,6 +132,11 @@ const CONTRADICTIONS: &[Row] = &[
         "gateway",
         "session: {generateKey: true}",
         "session.generateKey: is set beside session.existingSecret; remove one of the two",
+    ),
+    (
+        "generated-key",
+        "rbac: {create: false}",
+        "session.generateKey: needs a Role by which the key is made, and rbac.create is false; make the Secret, and name it",
     ),
     (
         "gateway",

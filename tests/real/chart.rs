@@ -17,7 +17,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
         parts.test("chart::in_mode_gateway_the_ingress_asks_and_people_get_in", gateway),
         parts.test("chart::in_mode_sidecar_people_get_in_through_the_uis_own_pod", sidecar),
-        parts.test("chart::a_session_key_that_it_made_is_kept", key),
+        parts.test("chart::a_session_key_that_it_made_is_kept_and_people_stay_signed_in", key),
     ]
 }
 
@@ -218,16 +218,67 @@ async fn key(rig: Rig) {
     let made = |ttl: &str| {
         values(&release, &json!({"mode": "gateway", "session": {"generateKey": true, "ttl": ttl}}))
     };
+    let mut victor = Visitor::new(&rig, &release.site);
     release.install(&made("8h"));
     let first = key();
     assert!(first.len() >= 44, "the key is too short");
-    namespace.wait_for_deployment("door-lamplighter");
+    let left = namespace.kubectl(&["get", "jobs,pods,serviceaccounts,roles,rolebindings", "-o=name"]);
+    assert!(!left.contains("session-key"), "what made the key is gone: {left}");
+    victor = victor.directly_at(&address_of(&release).await);
+    victor.sign_in("/lamplighter/login?rd=%2Flamplighter%2Fwhoami", "victor").await;
+    assert_signed_in(&mut victor).await;
+
     for ttl in ["8h", "9h"] {
         release.install(&made(ttl));
         assert!(key() == first, "an upgrade has changed the key");
+        address_of(&release).await;
+        assert_signed_in(&mut victor).await;
     }
-    release.helm(&["uninstall", "door"]);
+    release.helm(&["uninstall", "door", "--wait"]);
     assert!(key() == first, "it went with the release");
-    release.install(&made("8h"));
+    release.install(&made("9h"));
     assert!(key() == first, "another installation has changed the key");
+    victor = victor.directly_at(&address_of(&release).await);
+    assert_signed_in(&mut victor).await;
+
+    // Who renders without the cluster, as Argo CD does, runs the hooks before each sync.
+    for _ in 0..2 {
+        run_hooks(&release, &release.template(&made("9h")));
+        assert!(key() == first, "a sync has changed the key");
+    }
+    namespace.kubectl(&["delete", "secret", "door-lamplighter-session"]);
+    run_hooks(&release, &release.template(&made("9h")));
+    assert!(key() != first, "a sync makes the key where there is none");
+}
+
+/// Where lamplighter answers, once it does.
+async fn address_of(release: &Release) -> String {
+    release.namespace.wait_for_deployment("door-lamplighter");
+    let path = "-o=jsonpath={.spec.clusterIP}";
+    let address = release.namespace.kubectl(&["get", "service", "door-lamplighter", path]);
+    wait_for(&format!("http://{address}:8080/lamplighter/whoami")).await;
+    format!("http://{address}:8080")
+}
+
+async fn assert_signed_in(visitor: &mut Visitor) {
+    let page = visitor.ask(Ask::page("/lamplighter/whoami")).await;
+    assert_eq!(page.status(), 200, "{}", page.body);
+    assert!(page.body.contains("You are signed in"), "{}", page.body);
+}
+
+/// Runs what is to come before a release, and takes it away.
+fn run_hooks(release: &Release, manifests: &str) {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(manifests).expect("manifests are YAML");
+    assert!(documents.iter().all(|document| document["kind"] != "Secret"), "a rendering holds no secret");
+    let hook =
+        |document: &Value| document["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade";
+    let hooks: Vec<Value> = documents.into_iter().filter(hook).collect();
+    assert_eq!(hooks.len(), 4);
+    release.namespace.apply(&json!({"apiVersion": "v1", "kind": "List", "items": hooks}).to_string());
+    let name = "door-lamplighter-session-key";
+    let wait = ["wait", "--for=condition=Complete", "--timeout=60s"];
+    release.namespace.kubectl(&[&wait[..], &[&format!("job/{name}")]].concat());
+    for kind in ["job", "rolebinding", "role", "serviceaccount"] {
+        release.namespace.kubectl(&["delete", kind, name]);
+    }
 }

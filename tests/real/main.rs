@@ -30,6 +30,7 @@ mod provider;
 mod release;
 mod rig;
 mod rights;
+mod session_key;
 mod sidecar;
 mod sign_out;
 mod socket;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         in_cluster::tests(&parts),
         chart::tests(&parts),
         k3s::tests(&parts),
+        session_key::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
         idp::tests(&parts),
