@@ -5,6 +5,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Parts;
+use crate::browser::play;
 use crate::cluster::Namespace;
 use crate::house::{self, SESSION_KEY};
 use crate::in_cluster::wait_for;
@@ -121,6 +122,7 @@ async fn gateway(rig: Rig) {
     let page = victor.sign_in("/lamplighter/whoami", "victor").await;
     assert_eq!((page.status(), page.url.path()), (200, "/lamplighter/whoami"), "{:?}", page.trail);
     look_around(&mut victor, namespace).await;
+    play(&rig, "chart.mjs", &release.site, &[("namespace", &namespace.name)]);
 
     let pods = || namespace.kubectl(&["get", "pods", "-l=app.kubernetes.io/instance=door", "-o=name"]);
     let before = pods();
