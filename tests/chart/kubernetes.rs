@@ -15,13 +15,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Parts;
-use crate::helm::{Helm, Object, examples, headlamp_values, passing_pods};
+use crate::helm::{Helm, Object, examples, headlamp_values, passing_pods, pick};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
         parts.test("kubernetes::it_knows_every_field", fields),
         parts.test("kubernetes::nothing_is_null_and_nothing_stands_twice_in_a_list", clean),
         parts.test("kubernetes::names_fit_and_differ_however_long_the_release_s_is", names),
+        parts.test("kubernetes::a_pod_is_where_what_it_mounts_is", places),
         parts.test("kubernetes::names_that_look_like_numbers_stay_names", numbers),
         parts.test("kubernetes::labels_are_the_usual_ones_and_selectors_never_change", labels),
         parts.test("kubernetes::a_release_renders_the_same_twice", twice),
@@ -136,6 +137,16 @@ fn names(helm: &Helm) {
         }
         let bindings = objects.iter().filter(|object| object.kind() == "ClusterRoleBinding").count();
         assert_eq!(bindings, 2, "{name}: two long names are two");
+    }
+}
+
+/// Where the UI's namespace is another than the release's.
+fn places(helm: &Helm) {
+    let objects = helm.objects_with("sidecar", "uiPods: {namespace: ui}");
+    let config = &pick(&objects, "ConfigMap", "lamplighter")["metadata"]["namespace"];
+    assert_eq!(config, "ui");
+    for pod in objects.iter().filter(|object| ["Pod", "Job"].contains(&object.kind())) {
+        assert_eq!(&pod.0["metadata"]["namespace"], config, "{}", pod.title());
     }
 }
 
