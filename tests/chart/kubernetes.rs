@@ -22,6 +22,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("kubernetes::it_knows_every_field", fields),
         parts.test("kubernetes::nothing_is_null_and_nothing_stands_twice_in_a_list", clean),
         parts.test("kubernetes::names_fit_and_differ_however_long_the_release_s_is", names),
+        parts.test("kubernetes::bindings_of_two_roles_are_never_one", bindings),
         parts.test("kubernetes::a_pod_is_where_what_it_mounts_is", places),
         parts.test("kubernetes::names_that_look_like_numbers_stay_names", numbers),
         parts.test("kubernetes::labels_are_the_usual_ones_and_selectors_never_change", labels),
@@ -138,6 +139,47 @@ fn names(helm: &Helm) {
         let bindings = objects.iter().filter(|object| object.kind() == "ClusterRoleBinding").count();
         assert_eq!(bindings, 2, "{name}: two long names are two");
     }
+}
+
+fn bindings(helm: &Helm) {
+    let over = "
+        roles:
+          - name: a
+            match: {groups: [one]}
+            serviceAccount: x
+            tokenTtl: 10m
+            bind: [{clusterRole: b-c}, {clusterRole: 'b:c'}, {clusterRole: b-c}, {clusterRole: role-d, namespaces: [one]},
+              {role: d, namespaces: [one]}, {role: d, namespaces: [one, other]}]
+          - name: a-b
+            match: {groups: [two]}
+            serviceAccount: z
+            tokenTtl: 10m
+            bind: [{clusterRole: c}]
+    ";
+    let objects = helm.objects_with("gateway", over);
+    let bindings = objects.iter().filter(|object| object.kind().ends_with("Binding"));
+    let mut bound: Vec<_> = bindings
+        .map(|object| {
+            let (role, account) = (&object.0["roleRef"], &object.0["subjects"][0]["name"]);
+            format!("{} to {} {}", account.as_str().unwrap(), role["kind"].as_str().unwrap(), role["name"])
+        })
+        .collect();
+    bound.sort();
+    let once = [
+        r#"lamplighter to Role "lamplighter-mint""#,
+        r#"x to ClusterRole "b-c""#,
+        r#"x to ClusterRole "b:c""#,
+        r#"x to ClusterRole "role-d""#,
+        r#"x to Role "d""#,
+        r#"x to Role "d""#,
+        r#"z to ClusterRole "c""#,
+    ];
+    assert_eq!(bound, once);
+    let titles: BTreeSet<_> = objects.iter().map(Object::title).collect();
+    assert_eq!(titles.len(), objects.len(), "{titles:?}");
+    // In the whole cluster there may be a release `lamplighter-headlamp` in a namespace `x`, too.
+    let name = "headlamp:lamplighter-a:b-c";
+    assert!(titles.contains(&format!("ClusterRoleBinding -/{name}")), "{titles:?}");
 }
 
 /// Where the UI's namespace is another than the release's.

@@ -97,8 +97,8 @@ fn bindings(helm: &Helm) {
         bound("everything", ""),
         [
             "headlamp/admin is ClusterRole cluster-admin in everywhere",
-            "team-a/developer is ClusterRole edit in team-a",
             "team-a/developer is Role debug in team-a",
+            "team-a/developer is ClusterRole edit in team-a",
             "team-a/developer is Role debug in team-b",
         ]
     );
