@@ -287,4 +287,5 @@ fn checksum(helm: &Helm) {
     assert_eq!(sum("{}"), sum("{labels: {a: b}, integration: {kind: none}}"));
     assert_ne!(sum("{}"), sum("session: {ttl: 9h}"));
     assert_ne!(sidecar("{}"), sidecar("session: {ttl: 9h}"));
+    assert_eq!(sum("{}"), sum("podAnnotations: {checksum/config: mine}"));
 }

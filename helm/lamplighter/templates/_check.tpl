@@ -152,3 +152,17 @@ monitoring.podMonitor: is set beside monitoring.serviceMonitor, so that all woul
 uiPods.labels: is empty, so the Service of mode: sidecar leads nowhere; name the labels of Headlamp's pods
 {{- end }}
 {{- end }}
+
+{{- define "lamplighter.check.pod" -}}
+{{- $names := list -}}
+{{- range $index, $variable := .Values.env }}
+{{- if has $variable.name (list "LAMPLIGHTER_LOG" "LAMPLIGHTER_LOG_FORMAT") }}
+env[{{ $index }}]: sets {{ $variable.name }}, which the chart sets itself; set log.{{ ternary "filter" "format" (eq $variable.name "LAMPLIGHTER_LOG") }}
+{{- else if has $variable.name (list "LAMPLIGHTER_POD_IP" "LAMPLIGHTER_HOST_IP") }}
+env[{{ $index }}]: sets {{ $variable.name }}, which the chart sets itself; remove it
+{{- else if has $variable.name $names }}
+env[{{ $index }}]: sets {{ $variable.name }} a second time; remove one of the two
+{{- end }}
+{{- $names = append $names $variable.name -}}
+{{- end }}
+{{- end }}

@@ -71,7 +71,7 @@ serviceAccount:
   name: {{ include "lamplighter.serviceAccount" . | quote }}
 podAnnotations:
   kubectl.kubernetes.io/default-container: lamplighter
-  checksum/lamplighter: {{ include "lamplighter.config" . | sha256sum }}
+  checksum/lamplighter: {{ include "lamplighter.config" . | sha256sum | quote }}
 # A container of the whole pod's life: it starts before Headlamp, and ends after it.
 initContainers:
   - restartPolicy: Always
