@@ -217,7 +217,9 @@ fn shells_complete_every_command() {
     for shell in ["bash", "fish", "zsh"] {
         let said = Ours::cargo_bin("lamplighter").unwrap().args(["completions", shell]).output().unwrap();
         let script = String::from_utf8(said.stdout).unwrap();
-        for word in ["serve", "config", "fallback", "demo", "completions", "log-format", "logfmt"] {
+        for word in
+            ["serve", "config", "fallback", "session-key", "demo", "completions", "log-format", "logfmt"]
+        {
             assert!(script.contains(word), "{word} is not completed in {shell}");
         }
     }

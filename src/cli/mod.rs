@@ -11,6 +11,7 @@ mod fallback;
 mod idp;
 mod papers;
 mod serve;
+mod session_key;
 pub mod settings;
 mod shutdown;
 
@@ -44,6 +45,9 @@ enum Command {
     /// The way in when the provider is down.
     #[command(subcommand)]
     Fallback(fallback::Command),
+    /// The key that seals session cookies.
+    #[command(subcommand)]
+    SessionKey(session_key::Command),
     /// Print what an identity provider has to be told of lamplighter, or lamplighter of it.
     Idp(idp::Args),
     /// Run everything on embedded parts, with no configuration: a provider, an API server, an upstream.
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Fallback(command) => fallback::run(&command),
+        Command::SessionKey(command) => session_key::run(command),
         Command::Idp(args) => idp::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => args.run(),

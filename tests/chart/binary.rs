@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::Parts;
-use crate::helm::{Folder, Helm, container, examples, path, pick, pod};
+use crate::helm::{Folder, Helm, container, examples, path, pick, pod, sources};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lamplighter");
 
@@ -37,7 +37,7 @@ fn misses(helm: &Helm) {
     let config =
         pick(&objects, "ConfigMap", "lamplighter")["data"]["config.yaml"].as_str().unwrap().to_owned();
     let mut bare = pod(&objects);
-    let sources = bare["volumes"][1]["projected"]["sources"].as_array_mut().unwrap();
+    let sources = bare["volumes"][0]["projected"]["sources"].as_array_mut().unwrap();
     sources.retain(|source| source["secret"]["name"] != "lamplighter-session");
     let said = check(&config, &bare).unwrap_err();
     assert!(said.contains("session.keyFiles[0]: names a file that does not exist"), "{said}");
@@ -68,18 +68,16 @@ fn check(config: &str, pod: &Value) -> Result<(), String> {
 }
 
 /// What is in the projected volume that lamplighter's container has at `place`.
-fn mounted(pod: &Value, place: &str) -> Vec<Value> {
+fn mounted<'a>(pod: &'a Value, place: &str) -> &'a [Value] {
     let mounts = container(pod)["volumeMounts"].as_array().unwrap();
     let mount = mounts.iter().find(|mount| mount["mountPath"] == place).unwrap();
-    let volumes = pod["volumes"].as_array().unwrap();
-    let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
-    volume["projected"]["sources"].as_array().unwrap().clone()
+    sources(pod, mount["name"].as_str().unwrap())
 }
 
 /// Something that the file might hold.
 fn content(file: &str) -> &'static str {
     match file {
-        "ca.crt" => "-----BEGIN CERTIFICATE-----\n",
+        "ca.crt" | "trusted-ca.crt" => "-----BEGIN CERTIFICATE-----\n",
         "redis-url" => "redis://redis.redis.svc:6379/0",
         "config.yaml" => "",
         _ => "forty-four letters of a secret, or even more",

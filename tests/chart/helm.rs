@@ -141,11 +141,29 @@ pub(crate) fn pod(objects: &[Object]) -> Value {
     deployment.map_or_else(|| headlamp_values(objects), |object| object.0["spec"]["template"]["spec"].clone())
 }
 
+/// The pods that come and go: whose each is, its metadata and its spec.
+pub(crate) fn passing_pods(objects: &[Object]) -> Vec<(String, Value, Value)> {
+    let own = |object: &Object| match object.kind() {
+        "Pod" => Some(object.0.clone()),
+        "Job" => Some(object.0["spec"]["template"].clone()),
+        _ => None,
+    };
+    let pods = objects.iter().filter_map(|object| Some((object.title(), own(object)?)));
+    pods.map(|(title, pod)| (title, pod["metadata"].clone(), pod["spec"].clone())).collect()
+}
+
 /// lamplighter's container in it.
 pub(crate) fn container(pod: &Value) -> &Value {
     let containers =
         ["containers", "initContainers"].into_iter().filter_map(|key| pod[key].as_array()).flatten();
     containers.into_iter().find(|container| container["name"] == "lamplighter").unwrap()
+}
+
+/// What is in one of its projected volumes.
+pub(crate) fn sources<'a>(pod: &'a Value, volume: &str) -> &'a [Value] {
+    let mut volumes = pod["volumes"].as_array().unwrap().iter();
+    let volume = volumes.find(|each| each["name"] == volume).unwrap();
+    volume["projected"]["sources"].as_array().unwrap()
 }
 
 /// The values for Headlamp's own chart that our chart keeps.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, Service, ServiceAccount, Volume};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -14,13 +15,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Parts;
-use crate::helm::{Helm, Object, examples, headlamp_values};
+use crate::helm::{Helm, Object, examples, headlamp_values, passing_pods, pick};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
         parts.test("kubernetes::it_knows_every_field", fields),
         parts.test("kubernetes::nothing_is_null_and_nothing_stands_twice_in_a_list", clean),
         parts.test("kubernetes::names_fit_and_differ_however_long_the_release_s_is", names),
+        parts.test("kubernetes::bindings_of_two_roles_are_never_one", bindings),
+        parts.test("kubernetes::a_pod_is_where_what_it_mounts_is", places),
         parts.test("kubernetes::names_that_look_like_numbers_stay_names", numbers),
         parts.test("kubernetes::labels_are_the_usual_ones_and_selectors_never_change", labels),
         parts.test("kubernetes::a_release_renders_the_same_twice", twice),
@@ -43,6 +46,7 @@ fn is_known(object: &Object) -> Result<(), String> {
         "Deployment" => is_all::<Deployment>(value),
         "HorizontalPodAutoscaler" => is_all::<HorizontalPodAutoscaler>(value),
         "Ingress" => is_all::<Ingress>(value),
+        "Job" => is_all::<Job>(value),
         "NetworkPolicy" => is_all::<NetworkPolicy>(value),
         "Pod" => is_all::<Pod>(value),
         "PodDisruptionBudget" => is_all::<PodDisruptionBudget>(value),
@@ -99,12 +103,13 @@ fn look(value: &Value, at: &str) {
             for (index, item) in items.iter().enumerate() {
                 look(item, &format!("{at}[{index}]"));
             }
-            // Two protocols share a port.
+            // Two protocols share a port, and two places a volume.
             let known =
                 items.iter().filter(|item| item.get("protocol").is_none_or(|protocol| protocol == "TCP"));
             for key in LIST_KEYS {
-                let all: Vec<_> =
-                    known.clone().filter_map(|item| item.get(key)).map(Value::to_string).collect();
+                let named =
+                    known.clone().filter(|item| key == "mountPath" || item.get("mountPath").is_none());
+                let all: Vec<_> = named.filter_map(|item| item.get(key)).map(Value::to_string).collect();
                 let distinct: BTreeSet<_> = all.iter().collect();
                 assert_eq!(all.len(), distinct.len(), "{at}: {key} stands twice");
             }
@@ -143,13 +148,64 @@ fn names(helm: &Helm) {
     }
 }
 
+fn bindings(helm: &Helm) {
+    let over = "
+        roles:
+          - name: a
+            match: {groups: [one]}
+            serviceAccount: x
+            tokenTtl: 10m
+            bind: [{clusterRole: b-c}, {clusterRole: 'b:c'}, {clusterRole: b-c}, {clusterRole: role-d, namespaces: [one]},
+              {role: d, namespaces: [one]}, {role: d, namespaces: [one, other]}]
+          - name: a-b
+            match: {groups: [two]}
+            serviceAccount: z
+            tokenTtl: 10m
+            bind: [{clusterRole: c}]
+    ";
+    let objects = helm.objects_with("gateway", over);
+    let bindings = objects.iter().filter(|object| object.kind().ends_with("Binding"));
+    let mut bound: Vec<_> = bindings
+        .map(|object| {
+            let (role, account) = (&object.0["roleRef"], &object.0["subjects"][0]["name"]);
+            format!("{} to {} {}", account.as_str().unwrap(), role["kind"].as_str().unwrap(), role["name"])
+        })
+        .collect();
+    bound.sort();
+    let once = [
+        r#"lamplighter to Role "lamplighter-mint""#,
+        r#"x to ClusterRole "b-c""#,
+        r#"x to ClusterRole "b:c""#,
+        r#"x to ClusterRole "role-d""#,
+        r#"x to Role "d""#,
+        r#"x to Role "d""#,
+        r#"z to ClusterRole "c""#,
+    ];
+    assert_eq!(bound, once);
+    let titles: BTreeSet<_> = objects.iter().map(Object::title).collect();
+    assert_eq!(titles.len(), objects.len(), "{titles:?}");
+    // In the whole cluster there may be a release `lamplighter-headlamp` in a namespace `x`, too.
+    let name = "headlamp:lamplighter-a:b-c";
+    assert!(titles.contains(&format!("ClusterRoleBinding -/{name}")), "{titles:?}");
+}
+
+/// Where the UI's namespace is another than the release's.
+fn places(helm: &Helm) {
+    let objects = helm.objects_with("sidecar", "uiPods: {namespace: ui}");
+    let config = &pick(&objects, "ConfigMap", "lamplighter")["metadata"]["namespace"];
+    assert_eq!(config, "ui");
+    for pod in objects.iter().filter(|object| ["Pod", "Job"].contains(&object.kind())) {
+        assert_eq!(&pod.0["metadata"]["namespace"], config, "{}", pod.title());
+    }
+}
+
 fn numbers(helm: &Helm) {
     let over = r#"
         fullnameOverride: "1"
         nameOverride: "1e3"
         imagePullSecrets: ["2"]
         oidc: {clientSecret: {existingSecret: "3", key: "4"}}
-        session: {existingSecret: "5", keys: ["6"]}
+        session: {existingSecret: "5", keys: ["6"], generateKey: false}
         store: {redis: {existingSecret: "7", key: "8"}}
         caBundle: {configMap: "9", secret: "", key: "10"}
         apiServer: {caConfigMap: "11", caKey: "12"}
@@ -168,8 +224,10 @@ fn numbers(helm: &Helm) {
         uiPods: {namespace: "24", labels: {app: "25"}}
         networkPolicy: {ingressFrom: [{namespace: "26", podLabels: {app: "27"}}]}
     "#;
-    for name in examples() {
-        for object in helm.objects_with(&name, over) {
+    let made = over.replace(r#"existingSecret: "5", keys: ["6"], generateKey: false"#, "generateKey: true");
+    for (name, over) in examples().iter().map(|name| (name.as_str(), over)).chain([("generated-key", &*made)])
+    {
+        for object in helm.objects_with(name, over) {
             is_known(&object).unwrap_or_else(|said| panic!("{name}: {}: {said}", object.title()));
         }
     }
@@ -189,9 +247,9 @@ fn labels(helm: &Helm) {
             }
             assert_eq!(labels["helm.sh/chart"], concat!("lamplighter-", env!("CARGO_PKG_VERSION")));
         }
-        for pod in objects.iter().filter(|object| object.kind() == "Pod") {
-            let name = &pod.0["metadata"]["labels"]["app.kubernetes.io/name"];
-            assert_eq!(name, "lamplighter-test", "{name}: a Service would take it for lamplighter");
+        for (title, metadata, _) in passing_pods(&objects) {
+            let known = &metadata["labels"]["app.kubernetes.io/name"];
+            assert_ne!(known, "lamplighter", "{name}: {title}: a Service would take it for lamplighter");
         }
         for deployment in objects.iter().filter(|object| object.kind() == "Deployment") {
             let selector = &deployment.0["spec"]["selector"]["matchLabels"];
@@ -236,4 +294,5 @@ fn checksum(helm: &Helm) {
     assert_eq!(sum("{}"), sum("{labels: {a: b}, integration: {kind: none}}"));
     assert_ne!(sum("{}"), sum("session: {ttl: 9h}"));
     assert_ne!(sidecar("{}"), sidecar("session: {ttl: 9h}"));
+    assert_eq!(sum("{}"), sum("podAnnotations: {checksum/config: mine}"));
 }

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Parts;
-use crate::helm::{Helm, container, examples, headlamp_values, pick, pod};
+use crate::helm::{Helm, container, examples, headlamp_values, passing_pods, pick, pod, sources};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
@@ -15,6 +15,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("least_right::nothing_is_bound_that_is_not_named", bindings),
         parts.test("least_right::every_pod_keeps_to_restricted_pod_security", restricted),
         parts.test("least_right::the_only_token_in_a_pod_is_lamplighters_for_an_hour", tokens),
+        parts.test("least_right::all_that_lamplighter_finds_is_in_one_volume_that_is_renewed", one_volume),
         parts.test("least_right::no_object_holds_a_secret", secrets),
         parts.test("least_right::certificates_come_from_where_they_are_named", certificates),
     ]
@@ -96,8 +97,8 @@ fn bindings(helm: &Helm) {
         bound("everything", ""),
         [
             "headlamp/admin is ClusterRole cluster-admin in everywhere",
-            "team-a/developer is ClusterRole edit in team-a",
             "team-a/developer is Role debug in team-a",
+            "team-a/developer is ClusterRole edit in team-a",
             "team-a/developer is Role debug in team-b",
         ]
     );
@@ -117,6 +118,10 @@ fn restricted(helm: &Helm) {
         let (pod, values) = (pod(&objects), headlamp_values(&objects));
         assert_restricted(&container(&pod)["securityContext"], &name);
         assert_restricted(&values["securityContext"], &format!("{name}, Headlamp"));
+        for (title, _, spec) in passing_pods(&objects) {
+            assert_restricted(&spec["containers"][0]["securityContext"], &format!("{name}, {title}"));
+            assert_eq!(spec["automountServiceAccountToken"], false, "{name}, {title}");
+        }
         for key in ["hostNetwork", "hostPID", "hostIPC"] {
             assert_eq!(pod.get(key), None, "{name}: {key}");
         }
@@ -157,15 +162,42 @@ fn tokens(helm: &Helm) {
         assert_eq!(values["volumeMounts"][0]["name"], "headlamp-identity", "{name}");
         assert_eq!(token_in(&values, "headlamp-identity")["audience"], "headlamp-has-no-rights", "{name}");
     }
-    let token = |over: &str| token_in(&pod(&helm.objects_with("gateway", over)), "lamplighter-identity");
+    let token = |over: &str| token_in(&pod(&helm.objects_with("gateway", over)), "lamplighter");
     assert_eq!(token("{}"), json!({"path": "token", "expirationSeconds": 3600}));
     assert_eq!(token("apiServer: {tokenSeconds: 600}"), json!({"path": "token", "expirationSeconds": 600}));
 }
 
 fn token_in(pod: &Value, volume: &str) -> Value {
-    let volumes = pod["volumes"].as_array().unwrap();
-    let volume = volumes.iter().find(|each| each["name"] == volume).unwrap();
-    volume["projected"]["sources"][0]["serviceAccountToken"].clone()
+    sources(pod, volume)[0]["serviceAccountToken"].clone()
+}
+
+fn one_volume(helm: &Helm) {
+    for name in examples() {
+        let objects = helm.objects(&name);
+        let pod = pod(&objects);
+        let mounts = json!([
+            {"name": "lamplighter", "mountPath": "/etc/lamplighter", "readOnly": true},
+            {"name": "lamplighter", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true},
+        ]);
+        // What a subPath leads to is never renewed.
+        assert_eq!(container(&pod)["volumeMounts"], mounts, "{name}");
+        let mut paths: Vec<_> = sources(&pod, "lamplighter").iter().flat_map(paths_of).collect();
+        let count = paths.len();
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), count, "{name}: two are at one path: {paths:?}");
+        for file in ["ca.crt", "config.yaml", "namespace", "token"] {
+            assert!(paths.contains(&file.to_owned()), "{name}: {file}");
+        }
+    }
+}
+
+/// Where the files of a projected volume's source are.
+fn paths_of(source: &Value) -> Vec<String> {
+    let (_, source) = source.as_object().unwrap().iter().next().unwrap();
+    let token = std::slice::from_ref(source);
+    let items = source["items"].as_array().map_or(token, Vec::as_slice);
+    items.iter().map(|item| item["path"].as_str().unwrap().to_owned()).collect()
 }
 
 fn secrets(helm: &Helm) {
@@ -188,7 +220,7 @@ fn certificates(helm: &Helm) {
         )
         .unwrap()
     };
-    let ca = json!("/etc/lamplighter/ca.crt");
+    let ca = json!("/etc/lamplighter/trusted-ca.crt");
     let named = config("{}");
     assert_eq!((&named["oidc"]["caFile"], &named["upstreamCaFile"]), (&ca, &ca));
     let plain = config("upstream: http://headlamp.headlamp.svc");
@@ -197,7 +229,10 @@ fn certificates(helm: &Helm) {
     assert_eq!((none["oidc"].get("caFile"), none.get("upstreamCaFile")), (None, None));
 
     let pod = pod(&helm.objects("everything"));
-    let sources = pod["volumes"][0]["projected"]["sources"].clone();
-    let cluster = json!({"name": "cluster-ca", "items": [{"key": "ca.pem", "path": "ca.crt"}]});
-    assert_eq!(sources[1]["configMap"], cluster);
+    let sources = sources(&pod, "lamplighter");
+    let from = |name: &str| sources.iter().find(|source| source["configMap"]["name"] == name).unwrap();
+    let cluster = json!([{"key": "ca.pem", "path": "ca.crt"}]);
+    assert_eq!(from("cluster-ca")["configMap"]["items"], cluster);
+    let trusted = json!([{"key": "trust-bundle.pem", "path": "trusted-ca.crt"}]);
+    assert_eq!(from("trust-bundle")["configMap"]["items"], trusted);
 }

@@ -1,7 +1,7 @@
-//! The chart, as `helm template` renders it: no cluster is needed.
+//! The chart, as `helm template` renders it.
 //!
 //! Helm is the one on the PATH, where `eval "$(tests/rig/rig env)"` puts the rig's. Without one, the tests that need it say
-//! so and are ignored; with `LAMPLIGHTER_REQUIRE_RIG=1` they fail.
+//! so and are ignored; with `LAMPLIGHTER_REQUIRE_RIG=1` they fail. So it is with the rig's API server, for the one that asks it.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
     reason = "these are tests; what a person reads is on stderr"
 )]
 
+mod api_server;
 mod binary;
 mod forward_auth;
 mod golden;
@@ -26,13 +27,16 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::api_server::ApiServer;
 use crate::helm::Helm;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let parts = Parts { helm: Helm::find(), headlamp: headlamp::chart() };
+    let parts = Parts { helm: Helm::find(), api_server: ApiServer::find(), headlamp: headlamp::chart() };
     if !arguments.list {
-        for missing in [parts.helm.as_ref().err(), parts.headlamp.as_ref().err()].into_iter().flatten() {
+        let missing =
+            [parts.helm.as_ref().err(), parts.api_server.as_ref().err(), parts.headlamp.as_ref().err()];
+        for missing in missing.into_iter().flatten() {
             eprintln!("left out: {missing}");
         }
     }
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         refusals::tests(&parts),
         binary::tests(&parts),
         kubernetes::tests(&parts),
+        api_server::tests(&parts),
         least_right::tests(&parts),
         network::tests(&parts),
         forward_auth::tests(&parts),
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
 /// The parts that are there, or what is missing.
 struct Parts {
     helm: Result<Helm, String>,
+    api_server: Result<ApiServer, String>,
     headlamp: Result<PathBuf, String>,
 }
 
@@ -62,6 +68,15 @@ impl Parts {
     fn test(&self, name: &str, run: impl FnOnce(&Helm) + Send + 'static) -> Trial {
         match self.helm.clone() {
             Ok(helm) => trial(name, move || run(&helm)),
+            Err(missing) if helm::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
+    }
+
+    /// A test that renders, and asks the rig's API server.
+    fn test_on_cluster(&self, name: &str, run: impl FnOnce(&Helm, ApiServer) + Send + 'static) -> Trial {
+        match self.api_server.clone() {
+            Ok(server) => self.test(name, move |helm| run(helm, server)),
             Err(missing) if helm::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
             Err(_) => left_out(name),
         }

@@ -116,7 +116,7 @@ const CONTRADICTIONS: &[Row] = &[
     (
         "gateway",
         "{replicas: 2, session: {existingSecret: ''}}",
-        "replicas: is more than one, and each replica would make a session key of its own, which the others cannot open; set session.existingSecret",
+        "replicas: is more than one, and each replica would make a session key of its own, which the others cannot open; set session.existingSecret, or session.generateKey",
     ),
     (
         "gateway",
@@ -132,6 +132,11 @@ const CONTRADICTIONS: &[Row] = &[
         "gateway",
         "session: {generateKey: true}",
         "session.generateKey: is set beside session.existingSecret; remove one of the two",
+    ),
+    (
+        "generated-key",
+        "rbac: {create: false}",
+        "session.generateKey: needs a Role by which the key is made, and rbac.create is false; make the Secret, and name it",
     ),
     (
         "gateway",
@@ -191,6 +196,26 @@ const CONTRADICTIONS: &[Row] = &[
         "monitoring.podMonitor: is set beside monitoring.serviceMonitor, so that all would be counted twice",
     ),
     (
+        "gateway",
+        "env: [{name: LAMPLIGHTER_LOG, value: debug}]",
+        "env[0]: sets LAMPLIGHTER_LOG, which the chart sets itself; set log.filter",
+    ),
+    (
+        "gateway",
+        "env: [{name: LAMPLIGHTER_LOG_FORMAT, value: pretty}]",
+        "env[0]: sets LAMPLIGHTER_LOG_FORMAT, which the chart sets itself; set log.format",
+    ),
+    (
+        "gateway",
+        "env: [{name: A, value: b}, {name: LAMPLIGHTER_POD_IP, value: '127.0.0.1'}]",
+        "env[1]: sets LAMPLIGHTER_POD_IP, which the chart sets itself; remove it",
+    ),
+    (
+        "gateway",
+        "env: [{name: A, value: b}, {name: A, value: c}]",
+        "env[1]: sets A a second time; remove one of the two",
+    ),
+    (
         "proxy",
         "integration: {gatewayApi: {parentRefs: []}}",
         "integration.gatewayApi.parentRefs: is empty, so the HTTPRoute would be of no Gateway; name yours",
@@ -245,6 +270,15 @@ fn misfits(helm: &Helm) {
         ("session: {ttl: null}", "/session"),
         ("apiServer: {tokenSeconds: 599}", "/apiServer/tokenSeconds"),
         ("session: {keys: ['a/../b']}", "/session/keys/0"),
+        // No key of a Secret, and no file's name.
+        ("session: {keys: ['..']}", "/session/keys/0"),
+        ("caBundle: {key: '..'}", "/caBundle/key"),
+        // Two files at one place, two constraints of one sort, two Secrets of one name.
+        ("session: {keys: [a, a]}", "/session/keys"),
+        ("spread: {topologyKeys: [a, a]}", "/spread/topologyKeys"),
+        ("imagePullSecrets: [a, a]", "/imagePullSecrets"),
+        ("fullnameOverride: Lamplighter", "/fullnameOverride"),
+        ("nameOverride: a.b", "/nameOverride"),
         ("oidc: {clientSecret: a-secret}", "/oidc/clientSecret"),
         ("networkPolicy: {ingressFrom: [{cidr: everywhere}]}", "/networkPolicy/ingressFrom/0/cidr"),
     ] {

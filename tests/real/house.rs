@@ -299,7 +299,7 @@ pub(crate) fn own_addresses(rig: &Rig) -> String {
 }
 
 /// A kubeconfig with nothing but `token`.
-fn kubeconfig(rig: &Rig, token: &str) -> String {
+pub(crate) fn kubeconfig(rig: &Rig, token: &str) -> String {
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "rig",
         "clusters": [{"name": "rig", "cluster": {

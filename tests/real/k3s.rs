@@ -3,19 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use http::Method;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Parts;
 use crate::browser::play;
-use crate::cluster::Namespace;
-use crate::house;
-use crate::in_cluster::image;
-use crate::process::Folder;
+use crate::release::{Release, image_values};
 use crate::rig::Rig;
-use crate::visitor::{Ask, Visitor};
-use crate::wait;
+use crate::rights::assert_only_mints;
 
 const PAGE: &str = include_str!("../../docs/k3s.md");
 
@@ -39,108 +34,82 @@ fn block(language: &str) -> &'static str {
 }
 
 /// Where the commands run: the repository's chart, and the files that a person has made.
-struct Desk {
-    rig: Rig,
-    namespace: Namespace,
-    folder: Folder,
+async fn prepare(rig: &Rig) -> Release {
+    let provider = &rig.providers.authentik;
+    let release = Release::prepare(rig, "k3s", "lamplighter", provider).await;
+    // The page's namespace has none of its own; a stranger is wanted below.
+    release.namespace.kubectl(&["delete", "serviceaccounts", "admin", "viewer", "lamplighter"]);
+    let folder = &release.folder;
+    folder.write("client-secret", &release.client.1);
+    for (name, path) in [("tls.crt", &rig.tls_cert), ("tls.key", &rig.tls_key)] {
+        std::fs::copy(path, folder.0.join(name)).expect("the rig's certificate can be copied");
+    }
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("helm");
+    std::os::unix::fs::symlink(chart, folder.0.join("helm")).expect("the chart can be linked");
+    folder.write("values.yaml", &values(&release, &provider.issuer).to_string());
+    release
 }
 
-impl Desk {
-    async fn prepare(rig: &Rig) -> (Self, String) {
-        let namespace = Namespace::new(rig, "k3s");
-        // The page's namespace is empty.
-        namespace.kubectl(&["delete", "serviceaccounts", "--all"]);
-        let folder = Folder::new(&format!("{}-page", namespace.name));
-        let host = format!("{}.rig.test", namespace.name);
-        let site = format!("https://{host}:{}", rig.https_port());
-        let provider = &rig.providers.authentik;
-        let (client_id, secret) = house::register(rig, provider, &site).await;
-        folder.write("client-secret", &secret);
-        for (name, path) in [("tls.crt", &rig.tls_cert), ("tls.key", &rig.tls_key)] {
-            std::fs::copy(path, folder.0.join(name)).expect("the rig's certificate can be copied");
-        }
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("helm");
-        std::os::unix::fs::symlink(chart, folder.0.join("helm")).expect("the chart can be linked");
-        let ca = format!("--from-file=ca.crt={}", rig.ca.display());
-        namespace.kubectl(&["create", "configmap", "trust-bundle", &ca]);
-        let values = values(rig, &namespace.name, (&site, &provider.issuer, &client_id));
-        folder.write("values.yaml", &values.to_string());
-        (Self { rig: rig.clone(), namespace, folder }, site)
-    }
-
-    /// Runs a command of the page here; what it says.
-    fn run(&self, command: &str) -> String {
-        let command = command.replace("-n headlamp", &format!("-n {}", self.namespace.name));
-        let kubectl = self.rig.kubectl.parent().expect("kubectl is in a folder").display();
-        let script = format!("PATH='{kubectl}':$PATH\n{command}");
-        let mut shell = Command::new("bash");
-        shell.args(["-euo", "pipefail", "-c", &script]).current_dir(&self.folder.0);
-        let output = shell.env("KUBECONFIG", &self.rig.kubeconfig).output().expect("bash runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {said}");
-        String::from_utf8(output.stdout).expect("commands write UTF-8")
-    }
-
-    /// Headlamp's place, from the values that the page's last command hands to its chart.
-    fn stand_in_for_headlamp(&self, command: &str) {
-        let (get, install) = command.split_once(" | ").expect("values go to Helm");
-        assert!(install.starts_with("helm upgrade --install headlamp headlamp/headlamp "), "{install}");
-        let values: Value = serde_saphyr::from_str(&self.run(get)).expect("values are YAML");
-        assert_eq!(values["clusterRoleBinding"]["create"], false, "{values}");
-        self.namespace.apply(&std::fs::read_to_string(&self.rig.ui).expect("the rig has a stand-in"));
-        self.namespace.wait_for_deployment("headlamp");
-    }
+/// Runs a command of the page; what it says.
+fn run(release: &Release, command: &str) -> String {
+    let command = command.replace("-n headlamp", &format!("-n {}", release.namespace.name));
+    let kubectl = release.rig.kubectl.parent().expect("kubectl is in a folder").display();
+    let script = format!("PATH='{kubectl}':$PATH\n{command}");
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", &script]).current_dir(&release.folder.0);
+    let output = shell.env("KUBECONFIG", &release.rig.kubeconfig).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}: {said}");
+    String::from_utf8(output.stdout).expect("commands write UTF-8")
 }
 
-impl Drop for Desk {
-    fn drop(&mut self) {
-        let mut helm = Command::new("helm");
-        helm.env("KUBECONFIG", &self.rig.kubeconfig).arg(format!("--namespace={}", self.namespace.name));
-        let _ = helm.args(["uninstall", "lamplighter", "--ignore-not-found"]).output();
-    }
+/// Headlamp's place, from the values that the page's last command hands to its chart.
+fn stand_in_for_headlamp(release: &Release, command: &str) {
+    let (get, install) = command.split_once(" | ").expect("values go to Helm");
+    assert!(install.starts_with("helm upgrade --install headlamp headlamp/headlamp "), "{install}");
+    let values: Value = serde_saphyr::from_str(&run(release, get)).expect("values are YAML");
+    assert_eq!(values["clusterRoleBinding"]["create"], false, "{values}");
+    release.namespace.apply(&std::fs::read_to_string(&release.rig.ui).expect("the rig has a stand-in"));
+    release.namespace.wait_for_deployment("headlamp");
 }
 
 /// The page's values, where they name what only a reader has.
-fn values(rig: &Rig, namespace: &str, (site, issuer, client_id): (&str, &str, &str)) -> Value {
+fn values(release: &Release, issuer: &str) -> Value {
     let mut values: Value = serde_saphyr::from_str(block("yaml")).expect("the page's values are YAML");
-    let image = image();
-    let (repository, tag) = image.rsplit_once(':').expect("an image has a tag");
-    values["image"]["repository"] = repository.into();
-    values["image"]["tag"] = tag.into();
-    values["site"] = site.into();
-    values["upstream"] = format!("http://headlamp.{namespace}.svc").into();
+    values["image"] = image_values();
+    values["site"] = release.site.as_str().into();
+    values["upstream"] = format!("http://headlamp.{}.svc", release.namespace.name).into();
     values["oidc"]["issuer"] = issuer.into();
-    values["oidc"]["clientId"] = client_id.into();
+    values["oidc"]["clientId"] = release.client.0.as_str().into();
     values["caBundle"] = json!({"configMap": "trust-bundle"});
     values["integration"]["ingress"]["className"] = "nginx".into();
-    values["networkPolicy"]["ingressFrom"] = json!([{"cidr": format!("{}/32", rig.node_address)}]);
+    values["networkPolicy"]["ingressFrom"] = json!([{"cidr": format!("{}/32", release.rig.node_address)}]);
     values
 }
 
 async fn ten_commands(rig: Rig) {
     let commands: Vec<&str> = block("sh").lines().collect();
     assert_eq!(commands.len(), 10, "the page promises ten");
-    let (desk, site) = Desk::prepare(&rig).await;
+    let release = prepare(&rig).await;
     let mut stood_in = 0;
     for command in &commands {
         if STAND_INS.iter().any(|(begins, _)| command.starts_with(begins)) {
             stood_in += 1;
         } else if command.contains(" | helm ") {
-            desk.stand_in_for_headlamp(command);
+            stand_in_for_headlamp(&release, command);
         } else {
-            desk.run(command);
+            run(&release, command);
         }
     }
     assert_eq!(stood_in, STAND_INS.len(), "each stand-in stands for a command of the page");
-    desk.namespace.wait_for_deployment("lamplighter");
+    release.namespace.wait_for_deployment("lamplighter");
+    release.assert_well();
+    let accounts = ["headlamp-admin", "headlamp-viewer"];
+    assert_only_mints(&rig, &release.namespace, "lamplighter", &accounts).await;
 
-    let mut visitor = Visitor::new(&rig, &site);
-    wait::until_async("the ingress leads to the site", async || {
-        let page = visitor.follow(Ask::script(Method::GET, "/")).await;
-        if page.reason() == "no-session" { Ok(()) } else { Err(format!("{:?} {}", page.trail, page.body)) }
-    })
-    .await;
+    let mut visitor = release.visitor(&[401]).await;
     let list = visitor.sign_in("/clusters/main/api/v1/namespaces", "alice").await;
     assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
-    play(&rig, "k3s.mjs", &site, &[("namespace", &desk.namespace.name)]);
+    play(&rig, "k3s.mjs", &release.site, &[("namespace", &release.namespace.name)]);
+    release.assert_leaves_nothing().await;
 }

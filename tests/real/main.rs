@@ -32,7 +32,10 @@ mod plain_nginx;
 mod process;
 mod provider;
 mod proxies;
+mod release;
 mod rig;
+mod rights;
+mod session_key;
 mod sidecar;
 mod sign_out;
 mod socket;
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         in_cluster::tests(&parts),
         chart::tests(&parts),
         k3s::tests(&parts),
+        session_key::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),
         idp::tests(&parts),

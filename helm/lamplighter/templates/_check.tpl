@@ -89,11 +89,14 @@ autoscaling.minReplicas: is more than autoscaling.maxReplicas; lower it
 {{- if and .Values.session.existingSecret .Values.session.generateKey }}
 session.generateKey: is set beside session.existingSecret; remove one of the two
 {{- end }}
+{{- if and .Values.session.generateKey (not .Values.session.existingSecret) (not .Values.rbac.create) }}
+session.generateKey: needs a Role by which the key is made, and rbac.create is false; make the Secret, and name it in session.existingSecret
+{{- end }}
 {{- if and .Values.session.existingSecret (not .Values.session.keys) }}
 session.keys: is empty; name the keys of the Secret {{ .Values.session.existingSecret }}
 {{- end }}
 {{- if and (include "lamplighter.several" .) (not $lasting) }}
-{{ ternary "autoscaling.maxReplicas" "replicas" .Values.autoscaling.enabled }}: is more than one, and each replica would make a session key of its own, which the others cannot open; set session.existingSecret
+{{ ternary "autoscaling.maxReplicas" "replicas" .Values.autoscaling.enabled }}: is more than one, and each replica would make a session key of its own, which the others cannot open; set session.existingSecret, or session.generateKey
 {{- end }}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
 serviceAccount.name: is not set, and serviceAccount.create is false; name the one that is there
@@ -103,7 +106,7 @@ caBundle.secret: is set beside caBundle.configMap; remove one of the two
 {{- end }}
 {{- if .Values.fallback.enabled }}
 {{- if not $lasting }}
-fallback.enabled: needs a session key that lasts, which signs the one-time codes; set session.existingSecret
+fallback.enabled: needs a session key that lasts, which signs the one-time codes; set session.existingSecret, or session.generateKey
 {{- end }}
 {{- $names := list -}}
 {{- range .Values.roles }}{{ $names = append $names .name }}{{ end -}}
@@ -147,5 +150,19 @@ monitoring.podMonitor: is set beside monitoring.serviceMonitor, so that all woul
 {{- end }}
 {{- if and (eq .Values.mode "sidecar") (not (include "lamplighter.uiLabels" $)) }}
 uiPods.labels: is empty, so the Service of mode: sidecar leads nowhere; name the labels of Headlamp's pods
+{{- end }}
+{{- end }}
+
+{{- define "lamplighter.check.pod" -}}
+{{- $names := list -}}
+{{- range $index, $variable := .Values.env }}
+{{- if has $variable.name (list "LAMPLIGHTER_LOG" "LAMPLIGHTER_LOG_FORMAT") }}
+env[{{ $index }}]: sets {{ $variable.name }}, which the chart sets itself; set log.{{ ternary "filter" "format" (eq $variable.name "LAMPLIGHTER_LOG") }}
+{{- else if has $variable.name (list "LAMPLIGHTER_POD_IP" "LAMPLIGHTER_HOST_IP") }}
+env[{{ $index }}]: sets {{ $variable.name }}, which the chart sets itself; remove it
+{{- else if has $variable.name $names }}
+env[{{ $index }}]: sets {{ $variable.name }} a second time; remove one of the two
+{{- end }}
+{{- $names = append $names $variable.name -}}
 {{- end }}
 {{- end }}

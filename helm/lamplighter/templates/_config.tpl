@@ -30,7 +30,7 @@
 {{- end -}}
 {{- if $values.oidc.clientSecret.existingSecret -}}{{- $_ := set $oidc "clientSecretFile" (printf "%s/client-secret" $files) -}}{{- end -}}
 {{- $hasCa := or $values.caBundle.configMap $values.caBundle.secret -}}
-{{- if $hasCa -}}{{- $_ := set $oidc "caFile" (printf "%s/ca.crt" $files) -}}{{- end -}}
+{{- if $hasCa -}}{{- $_ := set $oidc "caFile" (printf "%s/trusted-ca.crt" $files) -}}{{- end -}}
 
 {{- $session := dict "ttl" $values.session.ttl -}}
 {{- $keys := list -}}
@@ -56,7 +56,7 @@
 {{- with $values.upstream -}}{{- $_ := set $config "upstream" . -}}{{- end -}}
 {{- with $values.basePath -}}{{- $_ := set $config "basePath" . -}}{{- end -}}
 {{- if and $hasCa (or (hasPrefix "https://" $values.upstream) (hasPrefix "https://" $values.fallback.upstream)) -}}
-{{- $_ := set $config "upstreamCaFile" (printf "%s/ca.crt" $files) -}}
+{{- $_ := set $config "upstreamCaFile" (printf "%s/trusted-ca.crt" $files) -}}
 {{- end -}}
 {{- if $values.fallback.enabled -}}
 {{- $fallback := dict "role" $values.fallback.role "ttl" $values.fallback.ttl "workload" (include "lamplighter.workload" .) -}}

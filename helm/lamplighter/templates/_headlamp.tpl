@@ -61,7 +61,9 @@ securityContext:
 
 {{- define "lamplighter.headlampVolume" -}}
 - name: headlamp-identity
-  {{- include "lamplighter.identity" (list . (dict "path" "token" "audience" "headlamp-has-no-rights" "expirationSeconds" 3600)) | nindent 2 }}
+  projected:
+    sources:
+      {{- include "lamplighter.identity" (list . (dict "path" "token" "audience" "headlamp-has-no-rights" "expirationSeconds" 3600)) | nindent 6 }}
 {{- end }}
 
 {{/* The values for Headlamp's own chart. */}}
@@ -75,7 +77,7 @@ serviceAccount:
   name: {{ include "lamplighter.serviceAccount" . | quote }}
 podAnnotations:
   kubectl.kubernetes.io/default-container: lamplighter
-  checksum/lamplighter: {{ include "lamplighter.config" . | sha256sum }}
+  checksum/lamplighter: {{ include "lamplighter.config" . | sha256sum | quote }}
 # A container of the whole pod's life: it starts before Headlamp, and ends after it.
 initContainers:
   - restartPolicy: Always
@@ -84,7 +86,7 @@ initContainers:
 volumes:
   {{- include "lamplighter.headlampVolume" . | nindent 2 }}
   {{- if eq .Values.mode "sidecar" }}
-  {{- include "lamplighter.volumes" . | nindent 2 }}
+  {{- include "lamplighter.volume" . | nindent 2 }}
   {{- end }}
 {{- if and (eq .Values.mode "gateway") (eq .Values.integration.kind "envoy-gateway") }}
 {{ include "lamplighter.headlampRoute" . }}

@@ -84,43 +84,42 @@ securityContext:
     drop:
       - ALL
 volumeMounts:
-  - name: lamplighter-identity
-    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
-    readOnly: true
-  - name: lamplighter-files
+  - name: lamplighter
     mountPath: /etc/lamplighter
+    readOnly: true
+  # The same, where a client of Kubernetes looks for the token. Not by subPath: what is renewed would not arrive.
+  - name: lamplighter
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
     readOnly: true
 {{- end }}
 
-{{/* Who lamplighter is in the cluster, and what it reads. */}}
-{{- define "lamplighter.volumes" -}}
-- name: lamplighter-identity
-  {{- include "lamplighter.identity" (list . (dict "path" "token" "expirationSeconds" (int64 .Values.apiServer.tokenSeconds))) | nindent 2 }}
-- name: lamplighter-files
+{{/* What lamplighter reads, and who it is in the cluster. */}}
+{{- define "lamplighter.volume" -}}
+- name: lamplighter
   projected:
     sources:
+      {{- include "lamplighter.identity" (list . (dict "path" "token" "expirationSeconds" (int64 .Values.apiServer.tokenSeconds))) | nindent 6 }}
       {{- include "lamplighter.files" . | nindent 6 }}
 {{- end }}
 
 {{/* What a pod finds of its cluster, with this token: (list . token). */}}
 {{- define "lamplighter.identity" -}}
 {{- $root := first . -}}
-projected:
-  sources:
-    - serviceAccountToken:
-        {{- toYaml (last .) | nindent 8 }}
-    - configMap:
-        name: {{ $root.Values.apiServer.caConfigMap | quote }}
-        items:
-          - key: {{ $root.Values.apiServer.caKey | quote }}
-            path: ca.crt
-    - downwardAPI:
-        items:
-          - path: namespace
-            fieldRef:
-              fieldPath: metadata.namespace
+- serviceAccountToken:
+    {{- toYaml (last .) | nindent 4 }}
+- configMap:
+    name: {{ $root.Values.apiServer.caConfigMap | quote }}
+    items:
+      - key: {{ $root.Values.apiServer.caKey | quote }}
+        path: ca.crt
+- downwardAPI:
+    items:
+      - path: namespace
+        fieldRef:
+          fieldPath: metadata.namespace
 {{- end }}
 
+{{/* lamplighter's configuration, and the files that it names. */}}
 {{- define "lamplighter.files" -}}
 {{- $values := .Values -}}
 - configMap:
@@ -156,13 +155,13 @@ projected:
     name: {{ . | quote }}
     items:
       - key: {{ $values.caBundle.key | quote }}
-        path: ca.crt
+        path: trusted-ca.crt
 {{- end }}
 {{- with $values.caBundle.secret }}
 - secret:
     name: {{ . | quote }}
     items:
       - key: {{ $values.caBundle.key | quote }}
-        path: ca.crt
+        path: trusted-ca.crt
 {{- end }}
 {{- end }}

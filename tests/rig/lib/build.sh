@@ -9,6 +9,15 @@ HELM_VERSION=v4.3.1
 DEX_VERSION=v0.0.0-20260303133905-11d2eeb52b42 # 2.45.1, whose tags the module proxy does not know
 INGRESS_NGINX_VERSION=v0.0.0-20240708192948-52c50467d67d # 1.11; the module proxy serves nothing newer
 KEYCLOAK_VERSION=26.4.2
+# What the cluster is told of other people's kinds, of which the chart has objects: MODULE@VERSION, and a file in it.
+CRDS="
+sigs.k8s.io/gateway-api@v1.4.0  config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+github.com/traefik/traefik/v3@v3.6.0  integration/fixtures/k8s/01-traefik-crd.yml
+github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generated/gateway.envoyproxy.io_securitypolicies.yaml
+github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_servicemonitors.yaml
+github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_podmonitors.yaml
+github.com/cilium/cilium@v1.20.2  pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml
+"
 KUBE_COMMANDS="kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl"
 
 # artifact NAME INPUT...: the folder of this build. The machine is an input; the toolchain is not, or each new Go would build all anew.
@@ -39,6 +48,7 @@ helm_dir() { artifact helm "$HELM_VERSION" "$(declare -f build_helm build_tool)"
 dex_dir() { artifact dex "$DEX_VERSION" "$(declare -f build_dex build_tool)"; }
 keycloak_dir() { artifact keycloak "$KEYCLOAK_VERSION" "$(declare -f build_keycloak)"; }
 ingress_nginx_dir() { artifact ingress-nginx "$INGRESS_NGINX_VERSION" "$(declare -f build_ingress_nginx build_tool)"; }
+crds_dir() { artifact crds "$CRDS" "$(declare -f fetch_crds module_info)"; }
 node_modules_dir() { artifact node "$(cat "$HERE/node/package.json" "$HERE/node/package-lock.json")"; }
 
 build_all() {
@@ -50,6 +60,7 @@ build_all() {
   make_once "$(helm_dir)" build_helm
   make_once "$(dex_dir)" build_dex
   make_once "$(keycloak_dir)" build_keycloak
+  make_once "$(crds_dir)" fetch_crds
   make_once "$(node_modules_dir)" install_node_modules
   build_proxies
   if $PODS; then
@@ -64,7 +75,7 @@ build_all() {
 need_built() {
   local folder folders missing
   have node || die "needs Node.js"
-  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(node_modules_dir) $(proxies_dirs)"
+  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(crds_dir) $(node_modules_dir) $(proxies_dirs)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"
@@ -146,6 +157,18 @@ kube_module() {
   printf 'require k8s.io/kubernetes v%s\nrequire k8s.io/component-base %s\nrequire k8s.io/kubectl %s\n' \
     "$KUBERNETES_VERSION" "$staging" "$staging"
   go mod edit -json "$gomod" | jq -r --arg v "$staging" '.Replace[].Old.Path | "replace \(.) => \(.) \($v)"'
+}
+
+# Nothing is built: a module is the one way in which all of them are to be had.
+fetch_crds() {
+  local module file source
+  while read -r module file; do
+    [ -n "$module" ] || continue
+    source=$(module_info "$module" Dir) || die "cannot get the module $module"
+    # Envoy Gateway has its own in a chart, between an `if` and an `end`.
+    sed '/^{{.*}}$/d' "$source/$file" >"$1/${file##*/}"
+    grep -q '^kind: CustomResourceDefinition$' "$1/${file##*/}" || die "$module has no CRD in $file"
+  done <<<"$CRDS"
 }
 
 module_info() { go mod download -json "$1" | jq -r ".$2"; } # MODULE@VERSION FIELD

@@ -62,6 +62,7 @@ describe() {
     --arg key_hash "$(site_key_hash)" --arg modules "$(node_modules_dir)/node_modules" \
     --arg chromium "$(command -v chromium || true)" --arg nginx "$(command -v nginx || true)" \
     --arg browser_network "/run/netns/$BROWSER_NETWORK" \
+    --arg crds "$(crds_dir)" \
     --arg pause "$PAUSE_IMAGE" --arg kubectl_image "$KUBECTL_IMAGE" --arg ui "$HERE/ui.yaml" '{
       pods: $pods,
       kubeconfig: $kubeconfig,
@@ -81,6 +82,7 @@ describe() {
       },
       images: (if $pods then {kubectl: $kubectl_image, pause: $pause} else {} end),
       ui: $ui,
+      crds: $crds,
       chromium: $chromium,
       browserNetwork: (if $pods then $browser_network else null end),
       nginx: $nginx,
