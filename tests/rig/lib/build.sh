@@ -12,6 +12,7 @@ KEYCLOAK_VERSION=26.4.2
 # What the cluster is told of other people's kinds, of which the chart has objects: MODULE@VERSION, and a file in it.
 CRDS="
 sigs.k8s.io/gateway-api@v1.4.0  config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+sigs.k8s.io/gateway-api@v1.4.0  config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml
 github.com/traefik/traefik/v3@v3.6.0  integration/fixtures/k8s/01-traefik-crd.yml
 github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generated/gateway.envoyproxy.io_securitypolicies.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_servicemonitors.yaml
