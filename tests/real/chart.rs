@@ -24,7 +24,12 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
 
 /// A release with the Secrets that `values` names.
 async fn prepare(rig: &Rig, purpose: &str) -> Release {
-    let release = Release::prepare(rig, purpose, "door", &rig.providers.plain).await;
+    prepare_at(rig, purpose, rig.https_port()).await
+}
+
+/// The same, for a site at another port than that of the rig's own ingress.
+pub(crate) async fn prepare_at(rig: &Rig, purpose: &str, port: u16) -> Release {
+    let release = Release::prepare_at(rig, purpose, "door", &rig.providers.plain, port).await;
     let (_, secret) = &release.client;
     for (name, key, text) in
         [("oidc", "client-secret", secret.as_str()), ("session", "session-key", SESSION_KEY)]
@@ -39,7 +44,7 @@ async fn prepare(rig: &Rig, purpose: &str) -> Release {
 }
 
 /// One role, whose ServiceAccount the chart makes; with `over` in place of what the values have there.
-fn values(release: &Release, over: &Value) -> Value {
+pub(crate) fn values(release: &Release, over: &Value) -> Value {
     let rig = &release.rig;
     let proxies: Value = serde_saphyr::from_str(&house::own_addresses(rig)).expect("a list of addresses");
     let mut values = json!({
@@ -67,7 +72,7 @@ fn values(release: &Release, over: &Value) -> Value {
 }
 
 /// Looks at what a viewer sees, and what is refused to one.
-async fn look_around(visitor: &mut Visitor, namespace: &Namespace) {
+pub(crate) async fn look_around(visitor: &mut Visitor, namespace: &Namespace) {
     let list = visitor.ask(Ask::script(Method::GET, "/clusters/main/api/v1/namespaces")).await;
     assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
     assert!(list.body.contains("kube-system"), "{}", list.body);
@@ -79,7 +84,7 @@ async fn look_around(visitor: &mut Visitor, namespace: &Namespace) {
 }
 
 /// The UI, with the Ingress that Headlamp's chart makes of its values.
-fn run_ui_behind_ingress(release: &Release) {
+pub(crate) fn run_ui_behind_ingress(release: &Release) {
     let namespace = &release.namespace;
     namespace.apply(&std::fs::read_to_string(&release.rig.ui).unwrap());
     let ui = &release.headlamp_values()["ingress"];

@@ -13,6 +13,7 @@
 mod browser;
 mod caddy;
 mod chart;
+mod chart_traefik;
 mod cluster;
 mod demo;
 mod envoy;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         store::tests(&parts),
         in_cluster::tests(&parts),
         chart::tests(&parts),
+        chart_traefik::tests(&parts),
         k3s::tests(&parts),
         session_key::tests(&parts),
         sidecar::tests(&parts),

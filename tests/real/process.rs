@@ -15,6 +15,15 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_lamplighter");
 /// Runs what follows with cluster DNS, which knows the rig's sites and Services; nobody else sees the mount.
 const WITH_CLUSTER_DNS: &str = r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#;
 
+/// `program` with cluster DNS, and with nothing of this environment.
+pub(crate) fn with_cluster_dns(folder: &Folder, program: &Path) -> Command {
+    let resolver = folder.write("resolv.conf", "nameserver 10.96.0.10\n");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--", "sh", "-c", WITH_CLUSTER_DNS, "sh"]).arg(resolver).arg(program);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
 /// A folder that goes with the test.
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -104,11 +113,8 @@ impl Drop for Process {
 impl Lamplighter {
     /// Starts it with `config`, and waits until it listens.
     pub(crate) fn start(folder: &Folder, config: &Path, log: &str) -> Self {
-        let resolver = folder.write("resolv.conf", "nameserver 10.96.0.10\n");
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--", "sh", "-c", WITH_CLUSTER_DNS, "sh"]).arg(resolver);
-        command.args([PROGRAM, "--log", log, "serve", "--config"]).arg(config);
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let mut command = with_cluster_dns(folder, Path::new(PROGRAM));
+        command.args(["--log", log, "serve", "--config"]).arg(config);
         let mut process = Process::start(&mut command, folder.0.join("lamplighter.log"));
         let ready = process.wait_for("lamplighter is ready", |log| {
             entries(log).find(|entry| entry["msg"] == "lamplighter is ready")

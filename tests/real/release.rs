@@ -27,12 +27,24 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Registers a site at `provider`, and has the provider's CA in the ConfigMap `trust-bundle`. Installs nothing yet.
+    /// Registers a site at `provider`, behind the rig's own ingress, and has the provider's CA in the ConfigMap
+    /// `trust-bundle`. Installs nothing yet.
     pub(crate) async fn prepare(rig: &Rig, purpose: &str, name: &'static str, provider: &Provider) -> Self {
+        Self::prepare_at(rig, purpose, name, provider, rig.https_port()).await
+    }
+
+    /// The same, for a site at another port.
+    pub(crate) async fn prepare_at(
+        rig: &Rig,
+        purpose: &str,
+        name: &'static str,
+        provider: &Provider,
+        port: u16,
+    ) -> Self {
         let namespace = Namespace::new(rig, purpose);
         let folder = Folder::new(&format!("{}-release", namespace.name));
         let host = format!("{}.rig.test", namespace.name);
-        let site = format!("https://{host}:{}", rig.https_port());
+        let site = format!("https://{host}:{port}");
         let client = house::register(rig, provider, &site).await;
         // As trust-manager would write it.
         let ca = format!("--from-file=ca.crt={}", rig.ca.display());

@@ -19,6 +19,7 @@ pub(crate) struct Rig {
     pub(crate) audit_log: PathBuf,
     pub(crate) node_address: IpAddr,
     pub(crate) ca: PathBuf,
+    pub(crate) crds: PathBuf,
     pub(crate) tls_cert: PathBuf,
     pub(crate) tls_key: PathBuf,
     pub(crate) tls_key_hash: String,
