@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Parts;
-use crate::helm::{Folder, Helm, Object, examples, path};
+use crate::helm::{Folder, Helm, Object, checkout, examples, path};
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![parts.test_on_cluster(
@@ -156,6 +156,13 @@ fn every_manifest(helm: &Helm, server: ApiServer) {
     assert!(refused.is_empty(), "{}", refused.join("\n"));
     assert_eq!(seen.keys().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(KINDS));
 
+    for object in shown() {
+        let object = place.moved(object);
+        place.ask(std::slice::from_ref(&object)).unwrap_or_else(|said| panic!("docs/k3s.md: {said}"));
+        seen.insert(object.kind().to_owned(), object);
+    }
+    assert!(["Application", "HelmRelease"].iter().all(|kind| seen.contains_key(*kind)));
+
     for (kind, object) in seen {
         let said = place.ask(&[with_surplus(object)]).expect_err(&kind);
         assert!(
@@ -163,6 +170,14 @@ fn every_manifest(helm: &Helm, server: ApiServer) {
             "{kind} is refused for something else: {said}"
         );
     }
+}
+
+/// What the page for k3s shows for those who install by Flux or Argo CD.
+fn shown() -> Vec<Object> {
+    let page = fs::read_to_string(checkout().join("docs/k3s.md")).unwrap();
+    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let theirs = blocks.filter(|block| block.starts_with("# Flux") || block.starts_with("# Argo CD"));
+    theirs.flat_map(|block| serde_saphyr::from_multiple(block).unwrap()).map(Object).collect()
 }
 
 /// An object with a field that nobody knows.

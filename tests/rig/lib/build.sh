@@ -18,6 +18,8 @@ github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generat
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_servicemonitors.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_podmonitors.yaml
 github.com/cilium/cilium@v1.20.2  pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml
+github.com/fluxcd/helm-controller@v1.6.1  config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml
+github.com/argoproj/argo-cd/v3@v3.5.4  manifests/crds/application-crd.yaml
 "
 KUBE_COMMANDS="kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl"
 
