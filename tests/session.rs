@@ -211,12 +211,29 @@ async fn sc_6_a_key_file_that_cannot_be_used_changes_nothing() {
     let files = [folder.write("key", KEY)];
     let app = Setup::default().settings(keys(&files)).start().await;
     let browser = app.signed_in("ada").await;
+    let says = |line: &str| {
+        let said = app.gateway.metrics.prometheus_text().unwrap();
+        assert!(said.lines().any(|said| said == format!("lamplighter_config_{line}")), "{line}: {said}");
+    };
+    let began = app.clock.now().as_second();
+    says("reload_success 1");
+    app.advance(60);
     folder.write("key", "too short");
     take_up_keys(&app.gateway, &files);
     assert_eq!(browser.check("/").await.status, 200);
+    says("reload_success 0");
     std::fs::remove_file(&files[0]).unwrap();
     take_up_keys(&app.gateway, &files);
     assert_eq!(browser.check("/").await.status, 200);
+    says("reload_success 0");
+    folder.write("key", NEXT_KEY);
+    take_up_keys(&app.gateway, &files);
+    says("reload_success 1");
+    let said = app.gateway.metrics.prometheus_text().unwrap();
+    let name = "lamplighter_config_last_reload_success_timestamp_seconds ";
+    let read_at = said.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let read_at: i64 = read_at.parse().unwrap();
+    assert!((began + 60..began + 600).contains(&read_at), "{read_at}");
 }
 
 #[tokio::test]

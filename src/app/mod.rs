@@ -167,6 +167,7 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
     let redirect_uri = settings.site.url("/lamplighter/callback");
     let keys = if settings.key_files.is_empty() { made_keys() } else { read_keys(&settings.key_files)? };
     let metrics = Arc::new(Metrics::default());
+    metrics.reload.succeeded(clock.now());
     if settings.fallback.is_some() {
         metrics.arm_fallback();
     }
@@ -265,9 +266,13 @@ pub fn take_up_keys(gateway: &Gateway, key_files: &[PathBuf]) {
     match read_keys(key_files) {
         Ok(keys) => {
             gateway.sessions.replace_keys(keys);
+            gateway.metrics.reload.succeeded(gateway.clock.now());
             tracing::info!("took up the session keys that changed");
         }
-        Err(error) => tracing::error!(%error, "kept the session keys that were"),
+        Err(error) => {
+            gateway.metrics.reload.failed();
+            tracing::error!(%error, "kept the session keys that were");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod calls;
 mod peer;
 mod process;
+mod reload;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use calls::{ProviderCalls, TokenRequests};
 pub use peer::{Failure, Health, Peer};
+pub use reload::Reload;
 
 use calls::{Durations, durations};
 use process::Process;
@@ -65,6 +67,8 @@ pub struct Metrics {
     pub token_requests: TokenRequests,
     /// Tunnels.
     pub websockets: Websockets,
+    /// What is read anew.
+    pub reload: Reload,
     connections: Gauges<1>,
     requests: Durations,
     logins: Counters<2>,
@@ -152,6 +156,7 @@ impl Default for Metrics {
             provider: ProviderCalls::default(),
             token_requests: TokenRequests::default(),
             websockets: Websockets::default(),
+            reload: Reload::default(),
             connections: Gauges::default(),
             requests: durations(),
             logins: Counters::default(),
@@ -169,6 +174,7 @@ impl Metrics {
     fn register(&self, registry: &mut Registry) {
         self.provider.register(registry);
         self.token_requests.register(registry);
+        self.reload.register(registry);
         registry.register("websockets", "WebSocket tunnels that are open", self.websockets.open.clone());
         registry.register(
             "websockets_closed",
