@@ -59,7 +59,7 @@ async fn log(rig: Rig) {
     assert!(authorization.starts_with("Bearer eyJ"));
 
     let log = house.lamplighter.log();
-    assert!(log.contains("signed in") && log.contains("\"level\":\"TRACE\""), "{log}");
+    assert!(log.contains("signed in") && log.contains("\"level\":\"trace\""), "{log}");
     let client_secret = std::fs::read_to_string(house.folder.0.join("client-secret")).unwrap();
     let cookie = victor.cookie("__Host-lamplighter").unwrap();
     for (what, secret) in [
