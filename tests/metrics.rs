@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use common::house::{House, PODS, ask, get};
 use common::process::SESSION_KEY;
 use common::wire::{Answer, Wire};
-use common::{App, CLIENT_SECRET, SCRIPT, until};
+use common::{App, CLIENT_SECRET, NAVIGATE, SCRIPT, until};
 use http::Method;
 use jiff::SignedDuration;
 use lamplighter::auth::code::CodeKey;
@@ -116,6 +116,7 @@ async fn calls_of_peers_are_counted_and_timed_and_say_who_is_up() {
     let app = App::start().await;
     let said = metrics(&app, "*/*").await.text();
     assert!(!said.contains("idp_up") && !said.contains("kube_api_up"), "nobody was asked: {said}");
+    assert!(said.contains("lamplighter_jwks_last_success_timestamp_seconds 0\n"), "{said}");
     let browser = app.signed_in("ada").await;
     assert_eq!(browser.check_script("/").await.status, 200);
     assert_says(
@@ -132,6 +133,11 @@ async fn calls_of_peers_are_counted_and_timed_and_say_who_is_up() {
         ],
     )
     .await;
+    let said = metrics(&app, "*/*").await.text();
+    let name = "lamplighter_jwks_last_success_timestamp_seconds ";
+    let read_at: i64 = said.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
+    let age = app.clock.now().as_second() - read_at;
+    assert!((0..600).contains(&age), "{age}");
     app.provider.set_faults(Faults::discovery(Reply::status(503)));
     app.api_server.set_fault(Some(TokenFault::Status(503)));
     app.advance(901);
@@ -160,9 +166,20 @@ async fn our_own_answers_are_timed_and_nothing_else() {
     assert_eq!(Wire::open(&house.app, &browser).await.get(PODS).await.status, 200);
     assert_eq!(browser.check_script("/").await.status, 200);
     let said = metrics(&house.app, "*/*").await.text();
-    // Login, callback, whoami.
-    assert!(said.contains("_http_request_duration_seconds_count{listener=\"public\"} 3\n"), "{said}");
-    assert_says(&house.app, &[r#"http_request_duration_seconds_count{listener="admin"} 1"#]).await;
+    let at = |route: &str| format!(r#"listener="public",route="{route}",method="GET""#);
+    for (route, code) in
+        [("/lamplighter/login", 303), ("/lamplighter/callback", 303), ("/lamplighter/whoami", 200)]
+    {
+        let counted = format!("lamplighter_http_requests_total{{{},code=\"{code}\"}} 1\n", at(route));
+        let timed = format!("lamplighter_http_request_duration_seconds_count{{{}}} 1\n", at(route));
+        assert!(said.contains(&counted) && said.contains(&timed), "{route}: {said}");
+    }
+    assert_eq!(said.matches("lamplighter_http_requests_total{listener=\"public\"").count(), 3, "{said}");
+    assert!(said.contains("_http_requests_in_flight{listener=\"admin\"} 1\n"), "this one: {said}");
+    browser.request(&Method::DELETE, "/lamplighter/of-the-clients", NAVIGATE).await;
+    let other = r#"http_requests_total{listener="public",route="other",method="other",code="404"} 1"#;
+    let probe = r#"http_requests_total{listener="admin",route="/metrics",method="GET",code="200"} 1"#;
+    assert_says(&house.app, &[other, probe]).await;
 }
 
 #[tokio::test]
@@ -291,7 +308,7 @@ async fn no_metric_holds_a_secret_or_a_person() {
     let token = check.header("authorization").replace("Bearer ", "");
     let mut secrets = vec![good, token, CLIENT_SECRET.to_owned(), SESSION_KEY.to_owned()];
     secrets.extend(browser.jar.iter().map(|(_, value)| value.clone()));
-    secrets.extend(["ada", "eyJ", "@", "/", "example.com", "localhost"].map(str::to_owned));
+    secrets.extend(["ada", "eyJ", "@", "/c/", "pods", "?", "example.com", "localhost"].map(str::to_owned));
     for accept in ["*/*", "application/openmetrics-text"] {
         let said = metrics(&house.app, accept).await.text();
         let labels: String = said.lines().filter(|line| !line.starts_with('#')).collect();

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Counters, Failure, Health, Labels, Peer};
 
-/// Times by one label, in seconds.
-pub(super) type Durations = Family<Labels<1>, Histogram, fn() -> Histogram>;
+/// Times, in seconds.
+pub(super) type Durations<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
 
 /// Calls of the provider. Clones count together.
 #[derive(Clone, Debug)]
@@ -22,7 +22,8 @@ pub struct ProviderCalls {
     /// The provider, by these calls.
     pub peer: Peer,
     counted: Counters<2>,
-    took: Durations,
+    took: Durations<1>,
+    keys_read_at: Gauge,
 }
 
 /// Tokens that were asked for. Clones count together.
@@ -44,7 +45,12 @@ struct Up {
 
 impl Default for ProviderCalls {
     fn default() -> Self {
-        Self { peer: Peer::default(), counted: Counters::default(), took: durations() }
+        Self {
+            peer: Peer::default(),
+            counted: Counters::default(),
+            took: durations(),
+            keys_read_at: Gauge::default(),
+        }
     }
 }
 
@@ -54,6 +60,9 @@ impl ProviderCalls {
         self.peer.answered(failure, now);
         let result = failure.map_or("success", |failure| failure.reason);
         self.counted.get_or_create(&[("endpoint", endpoint.into()), ("result", result.into())]).inc();
+        if endpoint == "jwks" && failure.is_none() {
+            self.keys_read_at.set(now.as_second());
+        }
     }
 
     /// The provider took so many seconds to answer at `endpoint`, or not to.
@@ -68,6 +77,12 @@ impl ProviderCalls {
             "Time that the identity provider took",
             Unit::Seconds,
             self.took.clone(),
+        );
+        registry.register_with_unit(
+            "jwks_last_success_timestamp",
+            "When the identity provider's keys were read, since the epoch; 0: not yet",
+            Unit::Seconds,
+            self.keys_read_at.clone(),
         );
         let help = "Whether the identity provider answered the last call";
         registry.register_collector(Box::new(Up { name: "idp_up", help, peer: self.peer.clone() }));
@@ -134,8 +149,8 @@ impl Collector for Up {
     }
 }
 
-/// Times by one label, from five milliseconds to ten seconds.
-pub(super) fn durations() -> Durations {
+/// Times, from five milliseconds to ten seconds.
+pub(super) fn durations<const N: usize>() -> Durations<N> {
     Family::new_with_constructor(seconds)
 }
 

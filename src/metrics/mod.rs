@@ -6,6 +6,7 @@ mod calls;
 mod peer;
 mod process;
 mod reload;
+mod requests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,15 +16,15 @@ use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 pub use calls::{ProviderCalls, TokenRequests};
 pub use peer::{Failure, Health, Peer};
 pub use reload::Reload;
+pub use requests::RequestsAt;
 
-use calls::{Durations, durations};
 use process::Process;
+use requests::Requests;
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
@@ -70,7 +71,7 @@ pub struct Metrics {
     /// What is read anew.
     pub reload: Reload,
     connections: Gauges<1>,
-    requests: Durations,
+    requests: Requests,
     logins: Counters<2>,
     sessions_begun: Counters<1>,
     sessions_ended: Counters<2>,
@@ -158,7 +159,7 @@ impl Default for Metrics {
             websockets: Websockets::default(),
             reload: Reload::default(),
             connections: Gauges::default(),
-            requests: durations(),
+            requests: Requests::default(),
             logins: Counters::default(),
             sessions_begun: Counters::default(),
             sessions_ended: Counters::default(),
@@ -182,12 +183,7 @@ impl Metrics {
             self.websockets.closed.clone(),
         );
         registry.register("connections", "Connections that are open", self.connections.clone());
-        registry.register_with_unit(
-            "http_request_duration",
-            "Time that answers of lamplighter's own took",
-            Unit::Seconds,
-            self.requests.clone(),
-        );
+        self.requests.register(registry);
         registry.register("logins", "Sign-ins at the provider that came to an end", self.logins.clone());
         registry.register("sessions_begun", "Sessions that began", self.sessions_begun.clone());
         registry.register(
@@ -211,9 +207,9 @@ impl Metrics {
         self.connections.get_or_create_owned(&[("listener", listener.into())])
     }
 
-    /// What answers of our own at `listener` took, in seconds.
-    pub fn requests(&self, listener: &'static str) -> Histogram {
-        self.requests.get_or_create_owned(&[("listener", listener.into())])
+    /// Answers of our own at `listener`.
+    pub fn requests(&self, listener: &'static str) -> RequestsAt {
+        self.requests.at(listener)
     }
 
     /// A sign-in at the provider came to an end: well, or for `failure`, a word of ours.

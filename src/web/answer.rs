@@ -1,7 +1,7 @@
 //! Answers to browsers: pages, redirects, and the headers that all of them carry.
 
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
@@ -9,13 +9,13 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
-use prometheus_client::metrics::histogram::Histogram;
 
 use super::pages;
 use crate::auth::Kind;
 use crate::clock::Stopwatch;
 use crate::edge::reply::{X_LAMPLIGHTER_REASON, X_RELOAD};
 use crate::edge::status::status_json;
+use crate::metrics::RequestsAt;
 
 /// What every answer to a browser says, unless it says otherwise itself.
 const ALWAYS: [(HeaderName, HeaderValue); 8] = [
@@ -34,11 +34,15 @@ pub(super) async fn harden(request: Request, next: Next) -> Response {
     hardened(next.run(request).await)
 }
 
-/// Tells `seconds` how long the answer took.
-pub(super) async fn time(State(seconds): State<Histogram>, request: Request, next: Next) -> Response {
+/// Tells `requests` what was answered, and how long it took.
+pub(super) async fn time(State(requests): State<RequestsAt>, request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
+    let _begun = requests.begin();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
     let response = next.run(request).await;
-    seconds.observe(watch.seconds());
+    let route = route.as_ref().map(MatchedPath::as_str);
+    requests.answered(route, &method, response.status(), watch.seconds());
     response
 }
 
