@@ -146,10 +146,16 @@ async fn sidecar(rig: Rig) {
     let release = prepare(&rig, "chart-sidecar").await;
     let namespace = &release.namespace;
     let fallback = json!({"enabled": true, "role": "looker"});
-    let over = json!({"mode": "sidecar", "upstream": "http://127.0.0.1:4466", "fallback": fallback});
-    release.install(&values(&release, &over));
-    namespace.apply(&ui_with(&release.headlamp_values(), &namespace.name));
-    namespace.wait_for_deployment("headlamp");
+    let install = |ttl: &str| {
+        let session = json!({"existingSecret": "session", "ttl": ttl});
+        let over = json!({
+            "mode": "sidecar", "upstream": "http://127.0.0.1:4466", "fallback": fallback, "session": session,
+        });
+        release.install(&values(&release, &over));
+        namespace.apply(&ui_with(&release.headlamp_values(), &namespace.name));
+        namespace.wait_for_deployment("headlamp");
+    };
+    install("8h");
     release.assert_well();
     assert_only_mints(&rig, namespace, "door-lamplighter", &["looker"]).await;
 
@@ -168,6 +174,12 @@ async fn sidecar(rig: Rig) {
     let answer = namespace.try_kubectl(&whoami);
     let said = String::from_utf8_lossy(&answer.stderr).into_owned();
     assert!(!answer.status.success() && said.contains("Unauthorized"), "{said}");
+
+    let pods = || namespace.kubectl(&["get", "pods", "-l=app.kubernetes.io/name=headlamp", "-o=name"]);
+    let before = pods();
+    install("9h");
+    assert_ne!(pods(), before, "what changed in the configuration is read by a new pod");
+    release.assert_still_in(&mut victor).await;
     release.assert_leaves_nothing().await;
 }
 

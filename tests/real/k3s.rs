@@ -111,5 +111,11 @@ async fn ten_commands(rig: Rig) {
     let list = visitor.sign_in("/clusters/main/api/v1/namespaces", "alice").await;
     assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
     play(&rig, "k3s.mjs", &release.site, &[("namespace", &release.namespace.name)]);
+
+    let mut later = values(&release, &rig.providers.authentik.issuer);
+    later["session"]["ttl"] = "9h".into();
+    release.install(&later);
+    release.namespace.wait_for_deployment("lamplighter");
+    release.assert_still_in(&mut visitor).await;
     release.assert_leaves_nothing().await;
 }

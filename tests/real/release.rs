@@ -111,6 +111,19 @@ impl Release {
         commands.map(str::to_owned).collect()
     }
 
+    /// Looks whether `visitor`, who signed in before an upgrade, still is.
+    ///
+    /// While the old pod goes, a request may find nobody. Who is signed out stays so.
+    pub(crate) async fn assert_still_in(&self, visitor: &mut Visitor) {
+        wait::until_async("who signed in before the upgrade still is", async || {
+            match visitor.ask(Ask::script(Method::GET, "/clusters/main/api/v1/namespaces")).await {
+                page if page.status() == 200 => Ok(()),
+                page => Err(format!("{:?} {} {}", page.trail, page.reason(), page.body)),
+            }
+        })
+        .await;
+    }
+
     /// Takes the release away, and looks for what stays.
     pub(crate) async fn assert_leaves_nothing(self) {
         self.helm(&["uninstall", self.name, "--wait"]);
