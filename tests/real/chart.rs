@@ -73,7 +73,7 @@ pub(crate) fn values(release: &Release, over: &Value) -> Value {
 
 /// Looks at what a viewer sees, and what is refused to one.
 pub(crate) async fn look_around(visitor: &mut Visitor, namespace: &Namespace) {
-    let list = visitor.ask(Ask::script(Method::GET, "/clusters/main/api/v1/namespaces")).await;
+    let list = visitor.read("/clusters/main/api/v1/namespaces").await;
     assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
     assert!(list.body.contains("kube-system"), "{}", list.body);
     let own = format!("/clusters/main/api/v1/namespaces/{}/configmaps/precious", namespace.name);
@@ -136,7 +136,7 @@ async fn gateway(rig: Rig) {
     assert_ne!(pods(), before, "what changed in the configuration is read by a new pod");
     // Each replica is asked now and then, and knows a session that another began.
     for _ in 0..20 {
-        let list = victor.ask(Ask::script(Method::GET, "/clusters/main/api/v1/namespaces")).await;
+        let list = victor.read("/clusters/main/api/v1/namespaces").await;
         assert_eq!(list.status(), 200, "the key is the same: {:?} {}", list.trail, list.body);
     }
     release.assert_leaves_nothing().await;

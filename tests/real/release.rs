@@ -160,6 +160,12 @@ impl Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let ours = format!("-l=app.kubernetes.io/instance={}", self.name);
+            let logs = self.namespace.try_kubectl(&["logs", &ours, "--prefix", "--tail=40"]);
+            // Into the panic's own output, where a person looks.
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), &logs.stdout);
+        }
         let _ = self.helm_command().args(["uninstall", self.name, "--ignore-not-found"]).output();
     }
 }

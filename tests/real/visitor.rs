@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cookie::Cookie;
 use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::rig::Rig;
+use crate::wait;
 
 /// Redirects that a browser bears.
 const MAX_REDIRECTS: usize = 12;
@@ -212,6 +213,19 @@ impl Visitor {
     pub(crate) async fn ask(&mut self, ask: Ask) -> Page {
         let url = self.site.join(&ask.target).expect("a target is part of a URL");
         Page::read(url, Vec::new(), self.send(&ask).await).await
+    }
+
+    /// Reads what is at `target`, as the UI's script, and again where a peer had no time for it: on a busy machine the API
+    /// server takes longer than lamplighter waits.
+    pub(crate) async fn read(&mut self, target: &str) -> Page {
+        let start = Instant::now();
+        loop {
+            let page = self.ask(Ask::script(Method::GET, target)).await;
+            if page.status() < 500 || start.elapsed() > wait::BOUND {
+                return page;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Sends a request and follows, to the end.

@@ -55,8 +55,20 @@ export async function signOutInAnotherTab(context) {
   await other.close();
 }
 
-/** A request of the page's own script: status, the header that Headlamp acts on, and the body. */
-export function ask(page, method, path, body) {
+/**
+ * A request of the page's own script: status, the header that Headlamp acts on, and the body. One that reads is asked again
+ * where a peer had no time for it, as a UI does: on a busy machine the API server takes longer than lamplighter waits.
+ */
+export async function ask(page, method, path, body) {
+  for (let left = 30; ; left -= 1) {
+    const answer = await askOnce(page, method, path, body);
+    if (method !== 'GET' || answer.status < 500 || left === 0) return answer;
+    console.error(`${path}: ${answer.status}: asked again`);
+    await page.waitForTimeout(1000);
+  }
+}
+
+function askOnce(page, method, path, body) {
   return page.evaluate(async ([method, path, body]) => {
     const headers = body ? { 'content-type': 'application/json' } : {};
     const answer = await fetch(path, { method, headers, body });
