@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cookie::Cookie;
 use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
@@ -218,14 +218,11 @@ impl Visitor {
     /// Reads what is at `target`, as the UI's script, and again where a peer had no time for it: on a busy machine the API
     /// server takes longer than lamplighter waits.
     pub(crate) async fn read(&mut self, target: &str) -> Page {
-        let start = Instant::now();
-        loop {
+        wait::until_async("the UI's script is answered", async || {
             let page = self.ask(Ask::script(Method::GET, target)).await;
-            if page.status() < 500 || start.elapsed() > wait::BOUND {
-                return page;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+            if page.status() < 500 { Ok(page) } else { Err(format!("{} {}", page.status(), page.body)) }
+        })
+        .await
     }
 
     /// Sends a request and follows, to the end.
