@@ -103,6 +103,8 @@ fn envoy_gateway(helm: &Helm) {
     assert_eq!((&ui["enabled"], &ui["hostnames"]), (&json!(true), &json!(["headlamp.example.com"])));
     assert_eq!(ui["rules"][0]["backendRefs"], json!([{"name": "headlamp", "port": 80}]));
     assert_eq!(ui["rules"][0]["timeouts"], json!({"request": "0s"}), "a watch lasts");
+    let removed = json!({"remove": ["KUBECONFIG", "X-HEADLAMP-USER-ID"]});
+    assert_eq!(ui["rules"][0]["filters"][0]["requestHeaderModifier"], removed, "which no policy takes away");
 
     let other = helm.objects_with("envoy-gateway", "integration: {gatewayApi: {uiRoute: ui}}");
     assert_eq!(policy(&other)["targetRefs"][0]["name"], "ui");

@@ -133,6 +133,13 @@ httpRoute:
       timeouts:
         request: {{ . | quote }}
       {{- end }}
+      # Headlamp's own, which no client may send, and which lamplighter never says: a route takes away after the check.
+      filters:
+        - type: RequestHeaderModifier
+          requestHeaderModifier:
+            remove:
+              - KUBECONFIG
+              - X-HEADLAMP-USER-ID
       backendRefs:
         - name: {{ include "lamplighter.uiRoute" . | quote }}
           port: 80
