@@ -1,9 +1,6 @@
 //! Headers that a client may not send, in any spelling.
 
-use http::header::{
-    CONNECTION, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, TE,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Beginnings of header names that would make the API server, or the UI, take the request for another's.
@@ -36,47 +33,68 @@ fn is_bearer_subprotocol(protocol: &str) -> bool {
     BEARER_SUBPROTOCOLS.iter().any(starts_with)
 }
 
-/// Headers that hold between two neighbours only (RFC 9110 section 7.6.1).
-static HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Whether a header holds between two neighbours only (RFC 9110 section 7.6.1).
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// Beginnings of header names by which a client could pass for somebody, or for an ingress.
-const RESERVED: [&[u8]; 13] = [
-    b"authorization",
-    b"forwarded",
-    b"impersonate-",
-    b"kubeconfig",
-    b"ssl-client-",
-    b"x-access-token",
-    b"x-auth-request-",
-    b"x-client-cert",
-    b"x-forwarded-",
-    b"x-headlamp-",
-    b"x-original-",
-    b"x-real-ip",
-    b"x-remote-",
-];
+/// Whether a header would let a client pass for somebody, or for an ingress.
+fn is_reserved(name: &str) -> bool {
+    // Nearly every name is told from these by its first letter, and there are dozens in each request.
+    let beginnings: &[&[u8]] = match name.as_bytes().first() {
+        Some(b'a') => &[b"authorization"],
+        Some(b'f') => &[b"forwarded"],
+        Some(b'i') => &[b"impersonate-"],
+        Some(b'k') => &[b"kubeconfig"],
+        Some(b's') => &[b"ssl-client-"],
+        Some(b'x') => &[
+            b"x-access-token",
+            b"x-auth-request-",
+            b"x-client-cert",
+            b"x-forwarded-",
+            b"x-headlamp-",
+            b"x-original-",
+            b"x-real-ip",
+            b"x-remote-",
+        ],
+        _ => &[],
+    };
+    begins_with(name.as_bytes(), beginnings)
+}
 
-/// Takes from a client's request what it may not bring to the upstream, before anything of ours is added.
+/// The header lines of a client's request that go on to the upstream, with room for as many of ours as `room`.
 ///
-/// What `Connection` nominates goes with it: a client that nominates `Authorization` must not take ours away.
-pub fn for_upstream(headers: &mut HeaderMap) {
-    remove_hop_by_hop_and(headers, &RESERVED);
-    headers.remove(EXPECT);
-    remove_bearer_subprotocols(headers);
+/// What `Connection` nominates stays here, and ours come later: a client that nominates `Authorization` must not take
+/// ours away. `Cookie` and `Host` are not taken over either: who sends the request says them anew.
+pub fn for_upstream(client: &HeaderMap, room: usize) -> HeaderMap {
+    let nominated: Vec<HeaderName> = nominated(client).collect();
+    let mut kept = HeaderMap::with_capacity(client.len() + room);
+    for (name, value) in client {
+        if !stays_here(name.as_str()) && !nominated.contains(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    remove_bearer_subprotocols(&mut kept);
+    kept
+}
+
+fn stays_here(name: &str) -> bool {
+    matches!(name, "cookie" | "expect" | "host") || is_hop_by_hop(name) || is_reserved(name)
 }
 
 /// The same for what a client sends behind a body: some servers make headers of it.
 pub fn trailers_for_upstream(trailers: &mut HeaderMap) {
-    remove(trailers, |name| begins_with(name.as_str().as_bytes(), &RESERVED) || *name == COOKIE);
+    remove(trailers, |name| is_reserved(name.as_str()) || *name == COOKIE);
 }
 
 /// Beginnings of header names that carry credentials to an upstream, and never from it, or are ours to say.
@@ -85,15 +103,11 @@ const NOT_FOR_CLIENTS: [&[u8]; 6] =
 
 /// Takes from an upstream's answer what is not for the client: some echo what they were sent.
 pub fn for_client(headers: &mut HeaderMap) {
-    remove_hop_by_hop_and(headers, &NOT_FOR_CLIENTS);
-}
-
-fn remove_hop_by_hop_and(headers: &mut HeaderMap, prefixes: &[&[u8]]) {
     let nominated: Vec<HeaderName> = nominated(headers).collect();
     remove(headers, |name| {
-        HOP_BY_HOP.contains(name)
+        is_hop_by_hop(name.as_str())
             || nominated.contains(name)
-            || begins_with(name.as_str().as_bytes(), prefixes)
+            || begins_with(name.as_str().as_bytes(), &NOT_FOR_CLIENTS)
     });
 }
 
@@ -220,8 +234,8 @@ mod tests {
                 let mut headers = with(spelling, "x");
                 headers
                     .append(HeaderName::try_from(spelling.as_str()).unwrap(), HeaderValue::from_static("y"));
-                for_upstream(&mut headers);
-                assert!(headers.is_empty(), "{spelling}: {headers:?}");
+                let kept = for_upstream(&headers, 0);
+                assert!(kept.is_empty(), "{spelling}: {kept:?}");
             }
         }
     }
@@ -236,15 +250,14 @@ mod tests {
         let mut headers = with("connection", "keep-alive, X-Mine, authorization");
         headers.insert("x-mine", HeaderValue::from_static("1"));
         headers.insert("x-other", HeaderValue::from_static("2"));
-        for_upstream(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-other"]);
+        let kept = for_upstream(&headers, 0);
+        assert_eq!(kept.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-other"]);
     }
 
     #[test]
     fn subprotocols_stay_but_for_those_that_carry_a_token() {
         let left = |offered: &str| {
-            let mut headers = with("sec-websocket-protocol", offered);
-            for_upstream(&mut headers);
+            let headers = for_upstream(&with("sec-websocket-protocol", offered), 0);
             headers.get(SEC_WEBSOCKET_PROTOCOL).map(|value| value.to_str().unwrap().to_owned())
         };
         let bearer = "base64url.bearer.authorization.k8s.io.dG9rZW4";

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::scrub::nominated;
 
@@ -15,12 +15,11 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY_BYTES: usize = 16;
 
 /// Whether a request asks for a WebSocket, and not only looks like it (RFC 6455 section 4.2.1).
-pub fn is_websocket<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
+pub fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
     let is_meant = single(headers, &UPGRADE)
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
     is_meant
-        && request.method() == Method::GET
+        && *method == Method::GET
         && nominated(headers).any(|name| name == UPGRADE)
         && key(headers).is_some()
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::mem;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::net::TcpStream;
 use super::connector::{Connector, Stream};
 use super::tunnels::Place;
 use super::turns::Turns;
-use super::upload::{Upload, repeat};
+use super::upload::Upload;
 use super::{Settings, Target, UpstreamError};
 use crate::edge::{scrub, websocket};
 
@@ -69,14 +70,14 @@ impl Forwarder {
         Ok(Self { client, authority, head_timeout: settings.head_timeout })
     }
 
-    /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client. Where there is
-    /// a `spare` of it, that takes its place on a connection that the upstream had closed.
+    /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client. Where the
+    /// upstream had closed the connection meanwhile, what `again` makes takes its place, if that makes something.
     pub async fn forward(
         &self,
         request: Box<Request<Upload>>,
-        spare: Option<&Request<Upload>>,
+        again: impl FnOnce() -> Option<Request<Upload>>,
     ) -> Result<Response<Incoming>, ForwardError> {
-        let mut response = self.send(request, spare).await?;
+        let mut response = self.send(request, again).await?;
         if response.status().is_informational() {
             return Err(ForwardError::BrokeOff("it switched protocols, though nobody asked".to_owned()));
         }
@@ -97,11 +98,11 @@ impl Forwarder {
         let (mut head, _) = request.into_parts();
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let asked = head.headers.clone();
+        let asked = head.clone();
         let mut request = Request::from_parts(head, Upload::none());
         let connection = capture_connection(&mut request);
-        let spare = repeat(&request);
-        let mut response = self.send(Box::new(request), spare.as_ref()).await?;
+        let again = || Some(Request::from_parts(asked.clone(), Upload::none()));
+        let mut response = self.send(Box::new(request), again).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // Kubernetes' own proxies close the connection behind an answer that does not say so.
             if let Some(connection) = connection.connection_metadata().as_ref() {
@@ -110,7 +111,7 @@ impl Forwarder {
             scrub::for_client(response.headers_mut());
             return Ok(response.map(Either::Left));
         }
-        if !websocket::is_answer(&asked, response.headers()) {
+        if !websocket::is_answer(&asked.headers, response.headers()) {
             return Err(ForwardError::BrokeOff("its Sec-WebSocket-Accept answers another key".to_owned()));
         }
         let upstream = hyper::upgrade::on(&mut response);
@@ -121,28 +122,29 @@ impl Forwarder {
         Ok(response.map(|_| Either::Right(Empty::new())))
     }
 
-    /// Sends `request`, and its `spare` where the upstream had closed a kept connection meanwhile (RFC 9112 section
-    /// 9.3.1).
+    /// Sends `request`, and the same `again` where the upstream had closed a kept connection meanwhile (RFC 9112
+    /// section 9.3.1).
     async fn send(
         &self,
         request: Box<Request<Upload>>,
-        spare: Option<&Request<Upload>>,
+        again: impl FnOnce() -> Option<Request<Upload>>,
     ) -> Result<Response<Incoming>, ForwardError> {
         let failure = match self.send_once(request).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        match (failure, spare.and_then(repeat)) {
-            (Failure::Stale(error), Some(spare)) => {
-                tracing::debug!(%error, "the upstream had closed a connection that was kept: asking once more");
-                Box::pin(self.send_once(Box::new(spare))).await.map_err(Failure::into)
-            }
-            (failure, _) => Err(failure.into()),
-        }
+        let error = match failure {
+            Failure::Stale(error) => error,
+            Failure::Final(error) => return Err(error),
+        };
+        let Some(again) = again() else { return Err(error) };
+        tracing::debug!(%error, "the upstream had closed a connection that was kept: asking once more");
+        Box::pin(self.send_once(Box::new(again))).await.map_err(Failure::into)
     }
 
     async fn send_once(&self, mut request: Box<Request<Upload>>) -> Result<Response<Incoming>, Failure> {
-        *request.uri_mut() = self.address(request.uri());
+        let target = mem::take(request.uri_mut());
+        *request.uri_mut() = self.address(target);
         *request.version_mut() = http::Version::HTTP_11;
         let progress = request.body().progress();
         let mut answering = pin!(self.client.request(*request));
@@ -159,12 +161,11 @@ impl Forwarder {
     }
 
     /// The same target, to the byte, at the upstream. The connector goes nowhere else in any case.
-    fn address(&self, uri: &Uri) -> Uri {
-        let mut parts = http::uri::Parts::default();
+    fn address(&self, target: Uri) -> Uri {
+        let mut parts = target.into_parts();
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query =
-            Some(uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
         Uri::from_parts(parts).unwrap_or_default()
     }
 }

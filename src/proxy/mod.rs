@@ -11,4 +11,4 @@ mod upload;
 pub use connector::{HEAD_TIMEOUT, Settings, Target, UpstreamError};
 pub use forward::{BareClient, ForwardError, Forwarder};
 pub use tunnels::Tunnels;
-pub use upload::{Upload, repeat};
+pub use upload::Upload;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::edge::scrub;
@@ -38,19 +37,6 @@ impl Upload {
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
     }
-}
-
-/// The same request once more, where that changes nothing and it has no body (RFC 9110 section 9.2.2).
-pub fn repeat(request: &Request<Upload>) -> Option<Request<Upload>> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut again = Request::new(Upload::none());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
 }
 
 impl Progress {

@@ -16,8 +16,22 @@ use crate::auth::{Session, SessionId};
 pub(super) struct Lent<B> {
     body: B,
     gateway: Arc<Gateway>,
+    lease: Lease,
+}
+
+/// For which session something is lent, and until when at the most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
     session: SessionId,
+    /// In seconds since the epoch.
     expires_at: i64,
+}
+
+impl Lease {
+    /// As long as `session`.
+    pub(super) fn of(session: &Session<'_>) -> Self {
+        Self { session: session.id, expires_at: session.expires_at }
+    }
 }
 
 /// The session has ended.
@@ -26,13 +40,13 @@ pub(super) struct Lent<B> {
 struct SessionEnded;
 
 impl<B> Lent<B> {
-    pub(super) fn new(body: B, gateway: &Arc<Gateway>, session: &Session<'_>) -> Self {
-        let gateway = Arc::clone(gateway);
-        Self { body, gateway, session: session.id, expires_at: session.expires_at }
+    pub(super) fn new(body: B, gateway: &Arc<Gateway>, lease: Lease) -> Self {
+        Self { body, gateway: Arc::clone(gateway), lease }
     }
 
     fn is_over(&self) -> bool {
-        self.gateway.clock.now().as_second() >= self.expires_at || self.gateway.store.is_ended(&self.session)
+        let Lease { session, expires_at } = &self.lease;
+        self.gateway.clock.now().as_second() >= *expires_at || self.gateway.store.is_ended(session)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Request};
 
 use super::Gateway;
 use super::proxied::Door;
+use crate::auth::Site;
 use crate::edge::{Managed, scrub};
-use crate::proxy::Upload;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -28,47 +28,53 @@ pub(super) enum Said {
     BareToken,
 }
 
-/// Makes `request`, which came from `peer` by `door`, fit for the upstream, and says in it who asks.
-pub(super) fn fit(
+/// Header lines of our own, at the most.
+const LINES: usize = 8;
+
+/// The header lines of a request for the upstream, made from the `client`'s, which came from `peer` by `door`: less what
+/// it may not bring, and with who asks.
+pub(super) fn headers(
     gateway: &Gateway,
     door: &Door<'_>,
     peer: SocketAddr,
-    request: &mut Request<Upload>,
+    client: &HeaderMap,
     (said, managed): (Said, &Managed),
-) {
+) -> HeaderMap {
     let ui = gateway.ui.traits();
-    let cookies = if ui.wants_cookies {
-        door.sessions.names().for_upstream(request.headers(), ui, usize::MAX)
-    } else {
-        HeaderValue::from_static("")
-    };
-    let forwarded_for = forwarded_for(gateway, peer, request.headers());
-    let headers = request.headers_mut();
-    scrub::for_upstream(headers);
-    headers.remove(COOKIE);
-    if !cookies.is_empty() {
-        headers.insert(COOKIE, cookies);
+    let mut headers = scrub::for_upstream(client, LINES);
+    // Whatever `Connection` nominates, there is a `Host`.
+    if let Some(host) = host(door.site, client) {
+        headers.insert(X_FORWARDED_HOST, host.clone());
+        headers.insert(HOST, host);
+    }
+    if ui.wants_cookies {
+        let cookies = door.sessions.names().for_upstream(client, ui, usize::MAX);
+        if !cookies.is_empty() {
+            headers.insert(COOKIE, cookies);
+        }
     }
     if said != Said::Nothing {
-        managed.name_person(headers);
+        managed.name_person(&mut headers);
     }
     if let Some(credential) = credential(managed.authorization(), said) {
         headers.insert(AUTHORIZATION, credential);
     }
     let proto = if door.site.is_secure() { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    // `Connection` may have nominated `Host` away.
-    if let Ok(host) = HeaderValue::try_from(door.site.authority()) {
-        headers.insert(X_FORWARDED_HOST, host.clone());
-        headers.insert(HOST, host);
-    }
-    if let Ok(forwarded_for) = HeaderValue::try_from(forwarded_for) {
+    if let Ok(forwarded_for) = HeaderValue::try_from(forwarded_for(gateway, peer, client)) {
         headers.insert(X_FORWARDED_FOR, forwarded_for);
     }
+    headers
+}
+
+/// Where the browser believes to be: what the client says, where it says just that.
+fn host(site: &Site, client: &HeaderMap) -> Option<HeaderValue> {
+    let said = client.get(HOST).filter(|said| said.as_bytes() == site.authority().as_bytes());
+    said.cloned().or_else(|| HeaderValue::try_from(site.authority()).ok())
 }
 
 /// `token` in the shape in which it is said, if it is.
-pub(super) fn credential(token: &HeaderValue, said: Said) -> Option<HeaderValue> {
+fn credential(token: &HeaderValue, said: Said) -> Option<HeaderValue> {
     match said {
         Said::Nothing | Said::Name => None,
         Said::Token => (!token.is_empty()).then(|| token.clone()),

@@ -100,9 +100,9 @@ impl Managed {
 
     /// Says in `headers` of a request for the upstream who is asking, where there is something to say.
     pub fn name_person(&self, headers: &mut HeaderMap) {
-        for name in [X_FORWARDED_USER, X_FORWARDED_EMAIL, X_FORWARDED_GROUP] {
-            let value = &self.0[&name];
-            if !value.is_empty() {
+        for (name, value) in &self.0 {
+            let names = [X_FORWARDED_USER, X_FORWARDED_EMAIL, X_FORWARDED_GROUP].contains(name);
+            if names && !value.is_empty() {
                 headers.insert(name, value.clone());
             }
         }
