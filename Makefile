@@ -67,13 +67,32 @@ STATIC_BINARY := target/$(STATIC_TARGET)/$(STATIC_PROFILE:dev=debug)/lamplighter
 OUT ?= target/lamplighter-$(ARCH)
 IMAGE_FILE := target/lamplighter-image.tar
 
+# $(call build,FLAGS): a static binary, by flags of its own.
+build = $(LINKER) RUSTFLAGS="-C target-feature=+crt-static $(1)" CARGO_TARGET_DIR=target LAMPLIGHTER_REVISION="$(REVISION)" \
+  cargo build --locked --bin lamplighter --profile $(STATIC_PROFILE) --target $(STATIC_TARGET)
+
+# A release is compiled twice: what the first one did under load guides the second. One for another machine cannot be run here, and
+# in another profile everything has another name. GUIDE=FILE takes what was learnt before: with the same one, the same checkout
+# makes the same binary.
+GUIDED ?= $(if $(and $(filter release,$(STATIC_PROFILE)),$(filter $(THIS_ARCH),$(ARCH))),yes,no)
+ifeq ($(origin GUIDE),undefined)
+GUIDE := target/guide/lamplighter.profdata
+$(GUIDE): $(shell find benches src static -type f) Cargo.lock Cargo.toml rust-toolchain.toml
+	benches/guide $(STATIC_TARGET) $@
+endif
+
 .PHONY: binary
-binary: ## a static binary, as target/lamplighter-ARCH; ARCH=amd64|arm64 for another machine than this one
+binary: $(if $(filter yes,$(GUIDED)),$(GUIDE)) ## a static binary, as target/lamplighter-ARCH; ARCH=amd64|arm64 for another machine; GUIDED=no in half the time
 ifneq ($(ARCH),$(THIS_ARCH))
 	rustup target add $(STATIC_TARGET)
 endif
-	$(LINKER) RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target LAMPLIGHTER_REVISION="$(REVISION)" \
-	  cargo build --locked --bin lamplighter --profile $(STATIC_PROFILE) --target $(STATIC_TARGET)
+ifeq ($(GUIDED),yes)
+	@# Cargo looks at flags, not into files: by its sum, another guide has another name.
+	guide=$(CURDIR)/target/guide-$$(sha256sum <$(GUIDE) | cut -c1-16).profdata && cp $(GUIDE) $$guide && \
+	$(call build,-C profile-use=$$guide)
+else
+	$(call build)
+endif
 	install -D $(STATIC_BINARY) $(OUT)
 
 .PHONY: image
@@ -87,7 +106,7 @@ DIST := lamplighter-$(VERSION)-linux-$(ARCH)
 DIST_FOLDER := target/dist/$(DIST)
 
 .PHONY: dist
-dist: binary ## target/dist: a tarball of it with completions, man pages and a list of its crates, and SHA256SUMS
+dist: binary ## target/dist: a tarball of it with completions, man pages and a list of its crates; what guided its build; SHA256SUMS
 	rm -rf $(DIST_FOLDER) && mkdir -p $(DIST_FOLDER)/completions $(DIST_FOLDER)/man/man1
 	install $(OUT) $(DIST_FOLDER)/lamplighter
 	install -m 644 CHANGELOG.md LICENSE README.md $(DIST_FOLDER)
@@ -99,7 +118,8 @@ dist: binary ## target/dist: a tarball of it with completions, man pages and a l
 	tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
 	  --format=ustar -C target/dist -cf - $(DIST) | gzip -9n >target/dist/$(DIST).tar.gz
 	rm -rf $(DIST_FOLDER)
-	cd target/dist && sha256sum *.tar.gz >SHA256SUMS && cat SHA256SUMS
+	$(if $(filter yes,$(GUIDED)),install -m 644 $(GUIDE) target/dist/$(DIST).profdata)
+	cd target/dist && sha256sum lamplighter-* >SHA256SUMS && cat SHA256SUMS
 
 .PHONY: image-test
 image-test: image ## the pods of the tests on real parts, from that image

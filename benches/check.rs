@@ -79,7 +79,7 @@ fn start(bench: &Bench) -> Done<Field> {
 }
 
 /// The cookie with one character of its ciphertext changed.
-fn forged(cookie: &str) -> String {
+pub(crate) fn forged(cookie: &str) -> String {
     let mut bytes = cookie.as_bytes().to_vec();
     let place = bytes.len() - 40;
     bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };

@@ -43,7 +43,7 @@ pub(crate) fn look(binary: &Path) -> Done<Machine> {
     Ok(Machine { facts: facts.map(|(name, value)| (name.to_owned(), value)).to_vec() })
 }
 
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

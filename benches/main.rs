@@ -24,6 +24,7 @@ mod proxy;
 mod report;
 mod servers;
 mod stats;
+mod train;
 mod tunnels;
 mod wire;
 
@@ -77,7 +78,7 @@ struct Options {
     peer_cookie: Option<String>,
 }
 
-/// What one of the processes that it starts does.
+/// What is done in place of a comparison; most of it by the processes that one starts.
 #[derive(Subcommand)]
 enum Role {
     /// Answers all with 200 and a head of so many bytes.
@@ -86,12 +87,17 @@ enum Role {
     /// Takes any WebSocket, and says everything back.
     #[command(hide = true)]
     Echo { port: u16 },
+    /// Answers as a UI does.
+    #[command(hide = true)]
+    Ui { port: u16 },
     /// Does the job that stands on stdin.
     #[command(hide = true)]
     Load,
     /// Holds the tunnels of the job on stdin open, until stdin ends.
     #[command(hide = true)]
     Tunnels,
+    /// Has the binary do all that is hot, and compares nothing: what a guided build learns from.
+    Train,
 }
 
 fn main() -> ExitCode {
@@ -100,8 +106,10 @@ fn main() -> ExitCode {
         None => run(&cli.options),
         Some(Role::Bare { port, head_bytes }) => parts::bare(port, head_bytes),
         Some(Role::Echo { port }) => parts::echo(port),
+        Some(Role::Ui { port }) => parts::ui(port),
         Some(Role::Load) => load::role(),
         Some(Role::Tunnels) => tunnels::role(),
+        Some(Role::Train) => house::Bench::start(cli.options, None).and_then(|bench| train::train(&bench)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::iter::repeat_n;
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,6 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Done;
+use super::proxy::{BIG, BIG_BYTES};
 use super::wire::Head;
 
 /// The head of the bare answer, but for its one value: status line, name, `content-length`, `date`.
@@ -32,6 +36,35 @@ pub(crate) fn bare(port: u16, head_bytes: usize) -> Done<()> {
                 let mut response = Response::new(Full::new(Bytes::new()));
                 response.headers_mut().insert(http::header::AUTHORIZATION, token.clone());
                 std::future::ready(Ok::<_, Infallible>(response))
+            });
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+        }
+    })
+}
+
+/// Answers as a UI does: with 900 bytes of JSON, or with many more at [`BIG`].
+pub(crate) fn ui(port: u16) -> Done<()> {
+    const PIECE: usize = 1 << 16;
+    let (small, piece) = (Bytes::from("x".repeat(900)), Bytes::from(vec![b'x'; PIECE]));
+    serve(port, move |stream| {
+        let (small, piece) = (small.clone(), piece.clone());
+        async move {
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let (each, count) = match request.uri().path() {
+                    BIG => (&piece, BIG_BYTES / PIECE),
+                    _ => (&small, 1),
+                };
+                let pieces =
+                    repeat_n(each.clone(), count).map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
+                let mut response = Response::new(StreamBody::new(stream::iter(pieces)));
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(each.len() * count));
+                // A body that was sent is read before its answer, by whoever answers it.
+                async move {
+                    let _ = request.into_body().collect().await;
+                    Ok::<_, Infallible>(response)
+                }
             });
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
         }

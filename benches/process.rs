@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Done, PATIENCE, proc};
+use super::{Done, PATIENCE, machine, proc};
 
 /// The core of the server that is measured.
 pub(crate) const SERVER: usize = 0;
@@ -23,13 +23,14 @@ pub(crate) struct Part {
     log: PathBuf,
 }
 
-/// `program` on `core`, told to end when this process does.
+/// `program` on `core`, or the last one that there is, told to end when this process does.
 ///
 /// In a session of its own, so that the scheduler weighs it by itself: see [`prefer`].
 pub(crate) fn pinned(core: usize, program: &Path) -> Command {
     let files = proc::max_files();
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "setsid", "prlimit", &format!("--nofile={files}:{files}")]);
+    let core = core.min(machine::cores() - 1);
     command.args(["taskset", "-c", &core.to_string()]).arg(program);
     command
 }
@@ -87,6 +88,19 @@ impl Part {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+
+    /// Asks it to end, and at once, and waits until it has: it may have something to write yet.
+    pub(crate) fn finish(mut self) -> Done<()> {
+        let start = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("{} does not end:\n{}", self.name, self.said()).into());
+            }
+            signal("-TERM", self.child.id());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        Ok(())
     }
 
     /// It and all below it.

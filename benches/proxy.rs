@@ -20,10 +20,11 @@ const DIRECT: &str = "no proxy";
 
 /// What answers with 900 bytes.
 pub(crate) const SMALL: &str = "/clusters/main/api/v1/small";
-const BIG: &str = "/clusters/main/api/v1/big";
+/// What answers with [`BIG_BYTES`].
+pub(crate) const BIG: &str = "/clusters/main/api/v1/big";
 
 /// Bytes of the big answer.
-const BIG_BYTES: usize = 100_000_000;
+pub(crate) const BIG_BYTES: usize = 100_000_000;
 
 pub(crate) fn measure(bench: &Bench) -> Done<Section> {
     let tables = FETCHES.iter().map(|fetch| fetch.measure(bench)).collect::<Done<Vec<Table>>>()?;
