@@ -43,8 +43,9 @@ impl ApiServer {
 }
 
 /// The kinds that the chart has objects of.
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 22] = [
     "CiliumNetworkPolicy",
+    "ClientTrafficPolicy",
     "ClusterRoleBinding",
     "ConfigMap",
     "Deployment",
@@ -102,6 +103,7 @@ fn ways(kind: &str) -> [Value; 2] {
         "ingress": {"className": "c", "tlsSecret": "t"},
         "traefik": {"entryPoints": ["a", "b"], "tlsSecret": "t"},
         "gatewayApi": {"parentRefs": [parent], "requestTimeout": "1h"},
+        "envoyGateway": {"clientTrafficPolicy": true},
     });
     let least = json!({
         "kind": kind,

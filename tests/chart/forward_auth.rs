@@ -12,6 +12,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("forward_auth::traefik_asks_in_its_own_dialect", traefik),
         parts.test("forward_auth::traefik_is_told_what_the_page_about_it_shows", documented),
         parts.test("forward_auth::envoy_gateway_asks_in_its_own_dialect", envoy_gateway),
+        parts.test("forward_auth::what_no_route_s_policy_can_name_the_gateway_takes_away", scrubbing),
         parts.test("forward_auth::a_policy_in_another_namespace_is_let_at_the_service", namespaces),
         parts.test("forward_auth::nothing_asks_in_the_other_modes", others),
     ]
@@ -108,6 +109,38 @@ fn envoy_gateway(helm: &Helm) {
 
     let other = helm.objects_with("envoy-gateway", "integration: {gatewayApi: {uiRoute: ui}}");
     assert_eq!(policy(&other)["targetRefs"][0]["name"], "ui");
+}
+
+fn scrubbing(helm: &Helm) {
+    let off = helm.objects("envoy-gateway");
+    assert!(
+        off.iter().all(|object| object.kind() != "ClientTrafficPolicy"),
+        "the Gateway is somebody else's"
+    );
+
+    let parents = "[{name: public, namespace: gateways, sectionName: https}, {name: inner}]";
+    let on =
+        format!("{{gatewayApi: {{parentRefs: {parents}}}, envoyGateway: {{clientTrafficPolicy: true}}}}");
+    let on = helm.objects_with("envoy-gateway", &format!("integration: {on}"));
+    let place = |name: &str| {
+        let policy = pick(&on, "ClientTrafficPolicy", name);
+        (policy["metadata"]["namespace"].clone(), policy["spec"]["targetRefs"][0].clone())
+    };
+    let gateway = json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "inner"});
+    assert_eq!(place("lamplighter-1"), (json!("headlamp"), gateway.clone()));
+    let mut public = gateway;
+    (public["name"], public["sectionName"]) = (json!("public"), json!("https"));
+    assert_eq!(place("lamplighter"), (json!("gateways"), public));
+
+    let removed = &pick(&on, "ClientTrafficPolicy", "lamplighter")["spec"]["headers"]["earlyRequestHeaders"];
+    let removed = removed["removeOnMatch"].as_array().unwrap();
+    let file = checkout().join("docs/examples/envoy.yaml");
+    let documented = std::fs::read_to_string(file).unwrap();
+    assert_eq!(removed.len(), documented.matches("remove_on_match").count());
+    for pattern in removed {
+        let quoted = format!("regex: {}", json!(pattern["value"]));
+        assert!(documented.contains(&quoted), "what the tests have a real Envoy run: {quoted}");
+    }
 }
 
 fn namespaces(helm: &Helm) {

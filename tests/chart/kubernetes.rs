@@ -56,6 +56,7 @@ fn is_known(object: &Object) -> Result<(), String> {
         "ServiceAccount" => is_all::<ServiceAccount>(value),
         // Of others: Kubernetes itself knows nothing of these.
         "CiliumNetworkPolicy"
+        | "ClientTrafficPolicy"
         | "HTTPRoute"
         | "IngressRoute"
         | "Middleware"

@@ -9,7 +9,7 @@ use crate::upstream::arrived;
 use crate::visitor::Ask;
 
 /// What says something of the request or of the person.
-const FORGED: [(&str, &str); 29] = [
+pub(crate) const FORGED: [(&str, &str); 29] = [
     ("authorization", "Bearer forged"),
     ("connection", "Authorization, X-Forwarded-User"),
     ("forwarded", "host=forged.example;proto=http"),
@@ -42,7 +42,7 @@ const FORGED: [(&str, &str); 29] = [
 ];
 
 /// What would make it somebody else.
-const IMPERSONATING: [(&str, &str); 8] = [
+pub(crate) const IMPERSONATING: [(&str, &str); 8] = [
     ("impersonate-user", "system:admin"),
     ("impersonate-group", "system:masters"),
     ("impersonate-uid", "0"),
@@ -64,16 +64,7 @@ pub(crate) async fn reach_no_ui(front: Front) {
     ] {
         let page = victor.ask(ask).await;
         assert_eq!(page.status(), 200, "{page:?}");
-        let shown = page.json();
-        assert_eq!(arrived(&shown, "x-forwarded-user"), ["victor"]);
-        assert_eq!(arrived(&shown, "x-forwarded-email"), ["victor@rig.test"]);
-        assert_eq!(arrived(&shown, "x-forwarded-group"), ["k8s-viewers"]);
-        let [authorization] = arrived(&shown, "authorization")[..] else { panic!("{shown}") };
-        let viewer = format!("system:serviceaccount:{}:viewer", front.house.namespace.name);
-        assert_eq!(claims(authorization)["sub"], viewer);
-        let lines = shown["headers"].as_array().expect("the upstream shows headers");
-        let forged: Vec<_> = lines.iter().filter(|line| is_forged(&line[0], &line[1])).collect();
-        assert!(forged.is_empty(), "{forged:?}");
+        assert_own(&page.json(), &format!("system:serviceaccount:{}:viewer", front.house.namespace.name));
     }
     victor.always.clear();
     for (name, value) in IMPERSONATING {
@@ -81,6 +72,18 @@ pub(crate) async fn reach_no_ui(front: Front) {
         assert_eq!(page.status(), front.kind.on_impersonation, "{name}: {page:?}");
         assert!(page.status() == 403 || arrived(&page.json(), name).is_empty(), "{name}: {page:?}");
     }
+}
+
+/// Looks whether what the UI was shown is victor's, with a token of `account`, and nothing of what a client made up.
+pub(crate) fn assert_own(shown: &Value, account: &str) {
+    assert_eq!(arrived(shown, "x-forwarded-user"), ["victor"]);
+    assert_eq!(arrived(shown, "x-forwarded-email"), ["victor@rig.test"]);
+    assert_eq!(arrived(shown, "x-forwarded-group"), ["k8s-viewers"]);
+    let [authorization] = arrived(shown, "authorization")[..] else { panic!("{shown}") };
+    assert_eq!(claims(authorization)["sub"], account);
+    let lines = shown["headers"].as_array().expect("the upstream shows headers");
+    let forged: Vec<_> = lines.iter().filter(|line| is_forged(&line[0], &line[1])).collect();
+    assert!(forged.is_empty(), "{forged:?}");
 }
 
 fn is_forged(name: &Value, value: &Value) -> bool {

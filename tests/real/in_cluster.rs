@@ -30,13 +30,17 @@ pub(crate) fn image() -> String {
     if let Some(image) = rig::image() {
         return image;
     }
+    pack(IMAGE, Path::new(PROGRAM), "/bin/lamplighter");
+    IMAGE.to_owned()
+}
+
+/// Makes an image with nothing but `program`, and what it is linked with, in the node's containerd.
+pub(crate) fn pack(name: &str, program: &Path, inside: &str) {
     let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/rig");
-    let file = format!("{PROGRAM}=/bin/lamplighter");
-    let output =
-        Command::new(rig).args(["image", "--with-libs", IMAGE, r#"["/bin/lamplighter"]"#, &file]).output();
+    let (entry, file) = (format!("[{inside:?}]"), format!("{}={inside}", program.display()));
+    let output = Command::new(rig).args(["image", "--with-libs", name, &entry, &file]).output();
     let output = output.expect("the rig's script runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    IMAGE.to_owned()
 }
 
 /// The Secret with lamplighter's configuration and all that it names.

@@ -1,5 +1,5 @@
-//! lamplighter between real parts: Kubernetes, ingress-nginx, nginx, Traefik, Caddy, Envoy, OpenID Providers,
-//! Chromium.
+//! lamplighter between real parts: Kubernetes, ingress-nginx, nginx, Traefik, Caddy, Envoy, Envoy Gateway, OpenID
+//! Providers, Chromium.
 //!
 //! `tests/rig/rig up` brings them up. A test whose part is not there says so and is ignored; with
 //! `LAMPLIGHTER_REQUIRE_RIG=1` it fails.
@@ -13,10 +13,12 @@
 mod browser;
 mod caddy;
 mod chart;
+mod chart_envoy_gateway;
 mod chart_traefik;
 mod cluster;
 mod demo;
 mod envoy;
+mod envoy_gateway;
 mod fallback;
 mod forgeries;
 mod house;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         in_cluster::tests(&parts),
         chart::tests(&parts),
         chart_traefik::tests(&parts),
+        chart_envoy_gateway::tests(&parts),
         k3s::tests(&parts),
         session_key::tests(&parts),
         sidecar::tests(&parts),

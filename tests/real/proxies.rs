@@ -124,24 +124,7 @@ impl Front {
 
     /// Asks for what no client library would, and hears all of the answer.
     pub(crate) async fn say(&self, request: &str) -> std::io::Result<String> {
-        let (rig, host) = (&self.house.rig, &self.house.host);
-        let mut roots = RootCertStore::empty();
-        for root in CertificateDer::pem_file_iter(&rig.ca).expect("the rig's CA can be read") {
-            roots.add(root.expect("the rig's CA is PEM")).expect("the rig's CA is one");
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
-        let tcp = TcpStream::connect((rig.node_address, self.port)).await?;
-        let name = ServerName::try_from(host.clone()).expect("a host's name");
-        let mut tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
-        let head = format!("{request} HTTP/1.1\r\nHost: {host}:{}\r\nConnection: close\r\n\r\n", self.port);
-        tls.write_all(head.as_bytes()).await?;
-        let mut answer = Vec::new();
-        // Some end without saying so.
-        let _ =
-            tokio::time::timeout(wait::BOUND, tls.read_to_end(&mut answer)).await.expect("an end in time");
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        say(&self.house.rig, &self.house.host, self.port, &format!("{request} HTTP/1.1")).await
     }
 
     /// A browser in which `login` has signed in.
@@ -150,6 +133,26 @@ impl Front {
         assert_eq!(page.status(), 200, "{:?} {}", page.trail, page.body);
         visitor
     }
+}
+
+/// Asks `host`, at a port of the node, for what no client library would, in the lines `head`, and hears all of the answer.
+pub(crate) async fn say(rig: &Rig, host: &str, port: u16, head: &str) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_file_iter(&rig.ca).expect("the rig's CA can be read") {
+        roots.add(root.expect("the rig's CA is PEM")).expect("the rig's CA is one");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    let tcp = TcpStream::connect((rig.node_address, port)).await?;
+    let name = ServerName::try_from(host.to_owned()).expect("a host's name");
+    let mut tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+    let head = format!("{head}\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+    tls.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    // Some end without saying so.
+    let _ = tokio::time::timeout(wait::BOUND, tls.read_to_end(&mut answer)).await.expect("an end in time");
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 async fn deep_link(front: Front) {

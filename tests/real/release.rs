@@ -98,6 +98,8 @@ impl Release {
         let commands = self.commands();
         assert!(commands.len() >= 3, "{commands:?}");
         for command in commands {
+            // As a shell would, of which no command needs more.
+            let command = command.replace('\'', "");
             let words: Vec<_> = command.split_whitespace().skip(1).collect();
             self.namespace.kubectl(&words);
         }

@@ -13,6 +13,21 @@ http://{{ include "lamplighter.fullname" (first .) }}.{{ (first .).Release.Names
 {{- default (ternary "headlamp" "" (eq .Values.ui "headlamp")) .Values.integration.gatewayApi.uiRoute -}}
 {{- end }}
 
+{{/*
+What stands for a person or an ingress, taken away from all that comes in, before anybody is asked. A header with an underscore
+never gets that far: Envoy Gateway refuses it, unless somebody told it otherwise.
+*/}}
+{{- define "lamplighter.scrubbing" -}}
+earlyRequestHeaders:
+  removeOnMatch:
+    - type: RegularExpression
+      value: (impersonate|x[-.](remote|original|headlamp|auth[-.]request))[-.].*
+    - type: RegularExpression
+      value: x[-.]forwarded[-.](user|email|group|id|access|preferred).*
+    - type: RegularExpression
+      value: x[-.]forwarded[-.](host|uri|method|port|prefix)|forwarded|kubeconfig
+{{- end }}
+
 {{/* "true" where this kind's way is to be made: (list . kind...). */}}
 {{- define "lamplighter.routes" -}}
 {{- if has (first .).Values.integration.kind (rest .) -}}true{{- end -}}

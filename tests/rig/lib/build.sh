@@ -15,6 +15,7 @@ sigs.k8s.io/gateway-api@v1.4.0  config/crd/standard/gateway.networking.k8s.io_ht
 sigs.k8s.io/gateway-api@v1.4.0  config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml
 github.com/traefik/traefik/v3@v3.6.0  integration/fixtures/k8s/01-traefik-crd.yml
 github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generated/gateway.envoyproxy.io_securitypolicies.yaml
+github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generated/gateway.envoyproxy.io_clienttrafficpolicies.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_servicemonitors.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_podmonitors.yaml
 github.com/cilium/cilium@v1.20.2  pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml
