@@ -88,6 +88,8 @@ fn envoy_gateway(helm: &Helm) {
     let asked = &spec["extAuth"];
     assert_eq!((&asked["failOpen"], &asked["statusOnError"]), (&json!(false), &json!(502)));
     assert_eq!(asked["http"]["path"], Dialect::ExtAuthz.path());
+    let triggers = &asked["http"]["backendSettings"]["retry"]["retryOn"]["triggers"];
+    assert_eq!(triggers, &json!(["connect-failure", "reset"]), "and no answer is asked for twice");
     let backend = json!([{"name": "lamplighter", "namespace": "headlamp", "port": 8081}]);
     assert_eq!(asked["http"]["backendRefs"], backend);
     assert_eq!(words(&asked["http"]["headersToBackend"]), SAID);
