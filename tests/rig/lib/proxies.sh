@@ -44,6 +44,7 @@ build_envoy_gateway() {
   build_tool "$1" envoy-gateway "$module/cmd/envoy-gateway" "$ENVOY_GATEWAY_VERSION"
   cp -r "$source/charts/gateway-helm" "$1/chart"
   chmod -R u+w "$1/chart"
+  # shellcheck disable=SC2016 # the names are the template's
   sed -e "s|\${GatewayImage}|docker.io/envoyproxy/gateway:$ENVOY_GATEWAY_VERSION|" -e 's|${GatewayImagePullPolicy}|IfNotPresent|' \
     "$1/chart/values.tmpl.yaml" >"$1/chart/values.yaml"
 }
