@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::Parts;
 use crate::chart::{look_around, prepare_at, run_ui_behind_ingress, values};
-use crate::cluster::Namespace;
+use crate::cluster::{Kinds, Namespace};
 use crate::process::{Process, with_cluster_dns};
 use crate::release::Release;
 use crate::rig::Rig;
@@ -22,7 +22,7 @@ async fn gateway(rig: Rig, program: PathBuf) {
     let port = rig.free_port();
     let release = prepare_at(&rig, "chart-traefik", port).await;
     let namespace = &release.namespace;
-    let kinds = Kinds::install(&rig, namespace);
+    let brought = Traefik::install(&rig, namespace);
     let integration = json!({"kind": "traefik", "traefik": {"tlsSecret": "headlamp-tls"}});
     release.install(&values(&release, &json!({"mode": "gateway", "integration": integration})));
     namespace.wait_for_deployment("door-lamplighter");
@@ -43,7 +43,7 @@ async fn gateway(rig: Rig, program: PathBuf) {
     release.helm(&["uninstall", "door", "--wait"]);
     let left = namespace.kubectl(&["get", "middlewares,ingressroutes", "-o=name"]);
     assert_eq!(left, "");
-    drop(kinds);
+    drop(brought);
 }
 
 /// Traefik on the machine, as an administrator of the cluster: it reads what there is in the release's namespace.
@@ -60,30 +60,27 @@ fn start(program: &Path, release: &Release, port: u16) -> Process {
 }
 
 /// What Traefik brings to a cluster: its kinds, and its class of Ingress. They go with the test.
-struct Kinds<'n> {
+struct Traefik<'n> {
     namespace: &'n Namespace,
-    file: String,
+    _kinds: Kinds<'n>,
 }
 
 const CLASS: &str = "traefik";
 
-impl<'n> Kinds<'n> {
+impl<'n> Traefik<'n> {
     fn install(rig: &Rig, namespace: &'n Namespace) -> Self {
-        let file = format!("--filename={}", rig.crds.join("01-traefik-crd.yml").display());
-        namespace.kubectl(&["apply", "--server-side", "--force-conflicts", &file]);
-        namespace.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &file]);
+        let kinds = Kinds::install(rig, namespace, "01-traefik-crd.yml");
         let class = json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": CLASS},
             "spec": {"controller": "traefik.io/ingress-controller"},
         });
         namespace.apply(&class.to_string());
-        Self { namespace, file }
+        Self { namespace, _kinds: kinds }
     }
 }
 
-impl Drop for Kinds<'_> {
+impl Drop for Traefik<'_> {
     fn drop(&mut self) {
         let _ = self.namespace.try_kubectl(&["delete", "ingressclass", CLASS, "--ignore-not-found"]);
-        let _ = self.namespace.try_kubectl(&["delete", "--ignore-not-found", "--wait=false", &self.file]);
     }
 }

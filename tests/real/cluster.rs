@@ -96,6 +96,48 @@ impl Drop for Namespace {
     }
 }
 
+/// Kinds that somebody else's program brings to a cluster. They go with the test.
+pub(crate) struct Kinds<'n> {
+    namespace: &'n Namespace,
+    files: Vec<String>,
+}
+
+impl<'n> Kinds<'n> {
+    /// Those of the rig's files that have `part` in their names.
+    pub(crate) fn install(rig: &Rig, namespace: &'n Namespace, part: &str) -> Self {
+        let files = std::fs::read_dir(&rig.crds).expect("the rig has a folder of CRDs");
+        let files = files.map(|file| file.expect("a folder can be read").path());
+        let files = files.map(|file| file.display().to_string()).filter(|file| file.contains(part));
+        let kinds = Self { namespace, files: files.map(|file| format!("--filename={file}")).collect() };
+        assert!(!kinds.files.is_empty(), "the rig has CRDs of {part}");
+        let names = kinds.kubectl(&["apply", "--server-side", "--force-conflicts", "-o=name"]);
+        kinds.kubectl(&["wait", "--for=condition=Established", "--timeout=60s"]);
+        // Between its being established and its being told of there is a moment.
+        wait::until("the API server tells of the kinds", || {
+            let told = namespace.try_kubectl(&["api-resources", "--cached=false", "-o=name"]);
+            let names_told = String::from_utf8_lossy(&told.stdout).into_owned();
+            let is_told = |name: &str| names_told.lines().any(|line| Some(line) == name.rsplit('/').next());
+            // It fails while a version of theirs is known to be out of date.
+            (told.status.success() && names.lines().all(is_told)).then_some(())
+        });
+        kinds
+    }
+
+    /// Runs kubectl on these files.
+    fn kubectl(&self, arguments: &[&str]) -> String {
+        let files: Vec<&str> = self.files.iter().map(String::as_str).collect();
+        self.namespace.kubectl(&[arguments, &files].concat())
+    }
+}
+
+impl Drop for Kinds<'_> {
+    fn drop(&mut self) {
+        let delete = ["delete", "--ignore-not-found", "--wait=false"];
+        let files: Vec<&str> = self.files.iter().map(String::as_str).collect();
+        let _ = self.namespace.try_kubectl(&[&delete[..], &files].concat());
+    }
+}
+
 fn random_suffix() -> String {
     let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
     format!("{:06x}", random & 0x00ff_ffff)

@@ -12,7 +12,8 @@ use crate::release::{Release, image_values};
 use crate::rig::Rig;
 use crate::rights::assert_only_mints;
 
-const PAGE: &str = include_str!("../../docs/k3s.md");
+/// The page.
+pub(crate) const PAGE: &str = include_str!("../../docs/k3s.md");
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![parts.test("k3s::the_pages_ten_commands_end_at_a_signed_in_ui", ten_commands)]
@@ -33,10 +34,15 @@ fn block(language: &str) -> &'static str {
     rest.split_once("\n```").expect("a block ends").0
 }
 
+/// The page's ten commands.
+pub(crate) fn commands() -> impl Iterator<Item = &'static str> {
+    block("sh").lines()
+}
+
 /// Where the commands run: the repository's chart, and the files that a person has made.
-async fn prepare(rig: &Rig) -> Release {
+pub(crate) async fn prepare(rig: &Rig, purpose: &str) -> Release {
     let provider = &rig.providers.authentik;
-    let release = Release::prepare(rig, "k3s", "lamplighter", provider).await;
+    let release = Release::prepare(rig, purpose, "lamplighter", provider).await;
     // The page's namespace has none of its own; a stranger is wanted below.
     release.namespace.kubectl(&["delete", "serviceaccounts", "admin", "viewer", "lamplighter"]);
     let folder = &release.folder;
@@ -51,7 +57,7 @@ async fn prepare(rig: &Rig) -> Release {
 }
 
 /// Runs a command of the page; what it says.
-fn run(release: &Release, command: &str) -> String {
+pub(crate) fn run(release: &Release, command: &str) -> String {
     let command = command.replace("-n headlamp", &format!("-n {}", release.namespace.name));
     let kubectl = release.rig.kubectl.parent().expect("kubectl is in a folder").display();
     let script = format!("PATH='{kubectl}':$PATH\n{command}");
@@ -74,7 +80,7 @@ fn stand_in_for_headlamp(release: &Release, command: &str) {
 }
 
 /// The page's values, where they name what only a reader has.
-fn values(release: &Release, issuer: &str) -> Value {
+pub(crate) fn values(release: &Release, issuer: &str) -> Value {
     let mut values: Value = serde_saphyr::from_str(block("yaml")).expect("the page's values are YAML");
     values["image"] = image_values();
     values["site"] = release.site.as_str().into();
@@ -88,9 +94,9 @@ fn values(release: &Release, issuer: &str) -> Value {
 }
 
 async fn ten_commands(rig: Rig) {
-    let commands: Vec<&str> = block("sh").lines().collect();
+    let commands: Vec<&str> = commands().collect();
     assert_eq!(commands.len(), 10, "the page promises ten");
-    let release = prepare(&rig).await;
+    let release = prepare(&rig, "k3s").await;
     let mut stood_in = 0;
     for command in &commands {
         if STAND_INS.iter().any(|(begins, _)| command.starts_with(begins)) {

@@ -20,6 +20,7 @@ mod demo;
 mod envoy;
 mod envoy_gateway;
 mod fallback;
+mod flux;
 mod forgeries;
 mod house;
 mod idle;
@@ -42,6 +43,7 @@ mod session_key;
 mod sidecar;
 mod sign_out;
 mod socket;
+mod sources;
 mod store;
 mod traefik;
 mod upstream;
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         chart_traefik::tests(&parts),
         chart_envoy_gateway::tests(&parts),
         k3s::tests(&parts),
+        flux::tests(&parts),
         session_key::tests(&parts),
         sidecar::tests(&parts),
         idle::tests(&parts),

@@ -129,6 +129,11 @@ impl Release {
     /// Takes the release away, and looks for what stays.
     pub(crate) async fn assert_leaves_nothing(self) {
         self.helm(&["uninstall", self.name, "--wait"]);
+        self.assert_nothing_left().await;
+    }
+
+    /// Waits until what carries the release's labels is gone.
+    pub(crate) async fn assert_nothing_left(&self) {
         let kinds = "deployments,jobs,pods,services,ingresses,configmaps,secrets,serviceaccounts,roles,rolebindings,\
                      networkpolicies,horizontalpodautoscalers,poddisruptionbudgets,clusterroles,clusterrolebindings";
         let ours = format!("-l=app.kubernetes.io/instance={},app.kubernetes.io/managed-by=Helm", self.name);

@@ -19,7 +19,13 @@ github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generat
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_servicemonitors.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_podmonitors.yaml
 github.com/cilium/cilium@v1.20.2  pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml
-github.com/fluxcd/helm-controller@v1.6.1  config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml
+github.com/fluxcd/helm-controller@v1.6.2  config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml
+github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_buckets.yaml
+github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_externalartifacts.yaml
+github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml
+github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_helmcharts.yaml
+github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_helmrepositories.yaml
+github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml
 github.com/argoproj/argo-cd/v3@v3.5.4  manifests/crds/application-crd.yaml
 "
 KUBE_COMMANDS="kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl"
@@ -67,6 +73,7 @@ build_all() {
   make_once "$(crds_dir)" fetch_crds
   make_once "$(node_modules_dir)" install_node_modules
   build_proxies
+  make_once "$(flux_dir)" build_flux
   if $PODS; then
     make_once "$(coredns_dir)" build_coredns
     make_once "$(ingress_nginx_dir)" build_ingress_nginx
@@ -79,7 +86,7 @@ build_all() {
 need_built() {
   local folder folders missing
   have node || die "needs Node.js"
-  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(crds_dir) $(node_modules_dir) $(proxies_dirs)"
+  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(crds_dir) $(node_modules_dir) $(proxies_dirs) $(flux_dir)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"

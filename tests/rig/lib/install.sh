@@ -18,6 +18,7 @@ python3-pip                  pip3
 curl                         curl
 default-jre-headless         java
 maven                        mvn
+git                          git
 jq                           jq
 nginx                        =
 redis-server                 redis-server
