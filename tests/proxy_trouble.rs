@@ -252,6 +252,33 @@ async fn what_may_have_changed_something_is_not_asked_once_more() {
 }
 
 #[tokio::test]
+async fn for_who_has_signed_out_meanwhile_nothing_is_asked_once_more() {
+    let mut house = House::new().await;
+    for (is_cut, target) in [(true, "/config"), (true, PODS), (false, PODS)] {
+        let mut wire = house.wire().await;
+        assert_eq!(wire.get(PODS).await.text(), "ok");
+        house.app.advance(31);
+        let (go, before) = (Arc::new(Notify::new()), house.upstream.count());
+        house.upstream.say(match is_cut {
+            true => Say::CutLater(Arc::clone(&go)),
+            false => Say::Halting(Vec::new(), Arc::clone(&go), UNAUTHORIZED.into()),
+        });
+        wire.ask(&format!("GET {target}"), "", "").await;
+        until("it arrived", || house.upstream.count() == before + 1).await;
+        let page = house.browser.request(&Method::POST, "/clusters/main/set-token", SCRIPT).await;
+        assert_eq!(page.status, 200);
+        house.browser = house.app.signed_in("ada").await;
+        go.notify_one();
+        if is_cut {
+            assert_eq!(wire.answer_to("GET").await.refusal(), (502, "upstream-broke-off"));
+        } else {
+            assert!(!wire.rest().await.ends_with(b"stop"), "the answer has outlived the session");
+        }
+        assert_eq!(house.upstream.count(), before + 1);
+    }
+}
+
+#[tokio::test]
 async fn who_closes_every_connection_is_not_asked_for_ever() {
     let house = House::new().await;
     let mut wire = house.wire().await;

@@ -29,7 +29,7 @@ pub(super) enum Said {
 }
 
 /// Header lines of our own, at the most.
-const LINES: usize = 8;
+const LINES: usize = 9;
 
 /// The header lines of a request for the upstream, made from the `client`'s, which came from `peer` by `door`: less what
 /// it may not bring, and with who asks.

@@ -29,6 +29,8 @@ pub(crate) enum Say {
     Bytes(Vec<u8>),
     /// With these bytes, and then the connection is cut.
     Cut(Vec<u8>),
+    /// Not at all; the connection is cut once it is told.
+    CutLater(Arc<Notify>),
     /// With the first bytes, and with the others once `go` is told.
     Halting(Vec<u8>, Arc<Notify>, Vec<u8>),
     /// With the first bytes, and then with the others again and again, as long as the client takes them.
@@ -199,6 +201,11 @@ async fn speak<S: Line>(stream: &mut S, say: Say) -> bool {
         Say::Bytes(bytes) => stream.write_all(&bytes).await.is_ok(),
         Say::Cut(bytes) => {
             let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            false
+        }
+        Say::CutLater(go) => {
+            go.notified().await;
             let _ = stream.shutdown().await;
             false
         }
