@@ -197,8 +197,8 @@ fn method(options: &Options, sections: &[Section]) -> String {
          dropped: {dropped} of {samples} were. CPU is what the kernel's schedstat says of the server's threads, divided by its \
          answers; the client's and the upstream's are not in it. Values are medians, in brackets the quartiles and the \
          number of rounds. Requests have the headers of a browser's script, about 1.3 kB with their cookies, and \
-         connections are kept unless something else is said. lamplighter is the release binary as the image has it, static, on one core like the others, \
-         without an access log, between the demo's provider and the demo's API server. Only ratios mean something: this \
+         connections are kept unless something else is said. lamplighter is the release binary as the image has it: static, guided by a \
+         load like this one (benches/guide), which the bare handler is not; on one core like the others, without an access log, between the demo's provider and the demo's API server. Only ratios mean something: this \
          machine's own speed drifts by ±20 % within minutes.",
         options.seconds, options.rounds, options.foreign
     );
