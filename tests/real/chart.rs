@@ -23,7 +23,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
 }
 
 /// A release with the Secrets that `values` names.
-async fn prepare(rig: &Rig, purpose: &str) -> Release {
+pub(crate) async fn prepare(rig: &Rig, purpose: &str) -> Release {
     prepare_at(rig, purpose, rig.https_port()).await
 }
 
@@ -63,7 +63,11 @@ pub(crate) fn values(release: &Release, over: &Value) -> Value {
             "serviceAccount": "looker", "tokenTtl": "10m",
             "createServiceAccount": true, "bind": [{"clusterRole": "view"}],
         }],
-        "networkPolicy": {"enabled": true, "ingressFrom": [{"cidr": format!("{}/32", rig.node_address)}]},
+        "networkPolicy": {
+            "enabled": true,
+            "ingressFrom": [{"cidr": format!("{}/32", rig.node_address)}],
+            "egress": {"apiServerPorts": [rig.api_server_port()]},
+        },
     });
     for (key, value) in over.as_object().expect("values are a map") {
         values[key] = value.clone();

@@ -90,6 +90,7 @@ pub(crate) fn values(release: &Release, issuer: &str) -> Value {
     values["caBundle"] = json!({"configMap": "trust-bundle"});
     values["integration"]["ingress"]["className"] = "nginx".into();
     values["networkPolicy"]["ingressFrom"] = json!([{"cidr": format!("{}/32", release.rig.node_address)}]);
+    values["networkPolicy"]["egress"] = json!({"apiServerPorts": [release.rig.api_server_port()]});
     values
 }
 

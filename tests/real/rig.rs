@@ -92,6 +92,12 @@ impl Rig {
         ports.find(is_free).expect("one of ten thousand ports is free")
     }
 
+    /// The API server's own port, as a policy for whoever asks it has to name it.
+    pub(crate) fn api_server_port(&self) -> u16 {
+        let (_, port) = self.api_server.rsplit_once(':').expect("its address has a port");
+        port.parse().expect("a port is a number")
+    }
+
     /// The port at which the ingress controller speaks TLS.
     pub(crate) fn https_port(&self) -> u16 {
         self.ingress.as_ref().map_or(443, |ingress| ingress.https)

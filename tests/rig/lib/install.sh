@@ -8,6 +8,7 @@ containerd                   containerd
 runc                         runc
 containernetworking-plugins  /usr/lib/cni/bridge
 iptables                     iptables
+ipset                        ipset
 conntrack                    conntrack
 iproute2                     ip
 busybox-static               =

@@ -5,9 +5,9 @@ PAUSE_IMAGE=rig.local/pause:1
 KUBECTL_IMAGE=rig.local/kubectl:1
 COREDNS_IMAGE=rig.local/coredns:1
 
-# What kubelet and kube-proxy set on a machine. Noted, so that `down` can put it back.
-NODE_SYSCTLS="net/ipv4/ip_forward net/ipv4/conf/all/route_localnet vm/overcommit_memory vm/panic_on_oom kernel/panic
-kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes"
+# What kubelet, kube-proxy and the rig set on a machine. Noted, so that `down` can put it back.
+NODE_SYSCTLS="net/bridge/bridge-nf-call-iptables net/ipv4/ip_forward net/ipv4/conf/all/route_localnet
+vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes"
 
 # kube-proxy's chains have fixed names: with a second one on the machine each would undo the other's.
 need_no_other_node() {
@@ -18,6 +18,7 @@ need_no_other_node() {
 
 make_bridge() {
   local name
+  load_bridge_filter
   for name in $NODE_SYSCTLS; do
     if [ -r "/proc/sys/$name" ]; then echo "$name $(cat "/proc/sys/$name")"; fi
   done >"$RUN/sysctls"
@@ -25,6 +26,7 @@ make_bridge() {
   ip addr add "$NODE_ADDRESS/24" dev "$BRIDGE"
   ip link set "$BRIDGE" up
   echo 1 >/proc/sys/net/ipv4/ip_forward
+  echo 1 >"$BRIDGE_FILTER"
 }
 
 # Chromium gives up what it loads whenever an address of its machine comes or goes, as those of pods do. So it has a
@@ -152,6 +154,7 @@ import_image() { # FILE
 
 sweep_node() {
   [ -f "$RUN/sysctls" ] || return 0
+  clean_policies
   clean_services
   ip netns del "$BROWSER_NETWORK" 2>/dev/null || true
   ip link del "$BRIDGE-b" 2>/dev/null || true
