@@ -88,7 +88,10 @@ impl Site {
                 "mode": "gateway", "integration": integration, "uiPods": {"namespace": namespace},
                 // Envoy is a pod, and asks as one.
                 "listen": {"trustedProxies": ["10.88.0.0/24"]},
-                "networkPolicy": {"enabled": true, "ingressFrom": [{"namespace": namespace}]},
+                "networkPolicy": {
+                    "enabled": true, "ingressFrom": [{"namespace": namespace}],
+                    "egress": {"apiServerPorts": [self.release.rig.api_server_port()]},
+                },
             }),
         ));
     }

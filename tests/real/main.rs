@@ -31,6 +31,7 @@ mod ingress_nginx;
 mod k3s;
 mod kubectl;
 mod mint;
+mod network_policy;
 mod operations;
 mod plain_nginx;
 mod process;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         chart::tests(&parts),
         chart_traefik::tests(&parts),
         chart_envoy_gateway::tests(&parts),
+        network_policy::tests(&parts),
         k3s::tests(&parts),
         flux::tests(&parts),
         session_key::tests(&parts),
