@@ -259,10 +259,8 @@ async fn for_who_has_signed_out_meanwhile_nothing_is_asked_once_more() {
         assert_eq!(wire.get(PODS).await.text(), "ok");
         house.app.advance(31);
         let (go, before) = (Arc::new(Notify::new()), house.upstream.count());
-        house.upstream.say(match is_cut {
-            true => Say::CutLater(Arc::clone(&go)),
-            false => Say::Halting(Vec::new(), Arc::clone(&go), UNAUTHORIZED.into()),
-        });
+        let later = Say::Halting(Vec::new(), Arc::clone(&go), UNAUTHORIZED.into());
+        house.upstream.say(if is_cut { Say::CutLater(Arc::clone(&go)) } else { later });
         wire.ask(&format!("GET {target}"), "", "").await;
         until("it arrived", || house.upstream.count() == before + 1).await;
         let page = house.browser.request(&Method::POST, "/clusters/main/set-token", SCRIPT).await;
