@@ -87,8 +87,8 @@ ifneq ($(ARCH),$(THIS_ARCH))
 	rustup target add $(STATIC_TARGET)
 endif
 ifeq ($(GUIDED),yes)
-	@# Cargo looks at flags, not into files: by its sum, another guide has another name.
-	guide=$(CURDIR)/target/guide-$$(sha256sum <$(GUIDE) | cut -c1-16).profdata && cp $(GUIDE) $$guide && \
+	@# Cargo looks at flags and at the time of the file: by its sum, another guide has another name, and the same one its time.
+	guide=$(CURDIR)/target/guide-$$(sha256sum <$(GUIDE) | cut -c1-16).profdata && cp -p $(GUIDE) $$guide && \
 	$(call build,-C profile-use=$$guide)
 else
 	$(call build)
