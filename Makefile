@@ -51,7 +51,7 @@ rig-down: ## stop them, and leave nothing behind
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 REVISION ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
-# When what is packed was written: the same checkout makes the same files.
+# When what is packed was written: the same binary makes the same files.
 image dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 # amd64 or arm64, as images are called.
