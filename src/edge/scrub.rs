@@ -217,6 +217,8 @@ mod tests {
             "x-forwarded-for",
             "x-real-ip",
             "forwarded",
+            "x-access-token",
+            "x-client-cert",
             "kubeconfig",
             "x-headlamp-user-id",
             "x-headlamp-backend-token",
