@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use super::connector::{Connector, Stream};
+use super::slots::{AT_ONCE, Answer, Slot, Slots};
 use super::tunnels::Place;
 use super::turns::Turns;
 use super::upload::Upload;
@@ -36,6 +37,7 @@ pub struct Forwarder {
     client: Client<Connector, Upload>,
     authority: Authority,
     head_timeout: Duration,
+    slots: Slots,
 }
 
 /// Why there is no answer of the upstream's.
@@ -64,10 +66,11 @@ impl Forwarder {
             Authority::try_from(authority.as_str()).map_err(|_| UpstreamError::Host(authority))?;
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(50))
+            .pool_max_idle_per_host(AT_ONCE)
             .retry_canceled_requests(true)
             .set_host(false)
             .build(connector);
-        Ok(Self { client, authority, head_timeout: settings.head_timeout })
+        Ok(Self { client, authority, head_timeout: settings.head_timeout, slots: Slots::new(AT_ONCE) })
     }
 
     /// Sends `request`, whose headers are fit for the upstream, and returns the answer, fit for the client. Where the
@@ -76,13 +79,13 @@ impl Forwarder {
         &self,
         request: Box<Request<Upload>>,
         again: impl FnOnce() -> Option<Request<Upload>>,
-    ) -> Result<Response<Incoming>, ForwardError> {
-        let mut response = self.send(request, again).await?;
+    ) -> Result<Response<Answer>, ForwardError> {
+        let (mut response, slot) = self.send(request, again).await?;
         if response.status().is_informational() {
             return Err(ForwardError::BrokeOff("it switched protocols, though nobody asked".to_owned()));
         }
         scrub::for_client(response.headers_mut());
-        Ok(response)
+        Ok(response.map(|body| Answer::new(body, slot)))
     }
 
     /// Asks the upstream to switch to a WebSocket, and relays it in `place` for `life` at the most.
@@ -102,7 +105,7 @@ impl Forwarder {
         let mut request = Request::from_parts(head, Upload::none());
         let connection = capture_connection(&mut request);
         let again = || Some(Request::from_parts(asked.clone(), Upload::none()));
-        let mut response = self.send(Box::new(request), again).await?;
+        let (mut response, _) = self.send(Box::new(request), again).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // Kubernetes' own proxies close the connection behind an answer that does not say so.
             if let Some(connection) = connection.connection_metadata().as_ref() {
@@ -123,14 +126,15 @@ impl Forwarder {
     }
 
     /// Sends `request`, and the same `again` where the upstream had closed a kept connection meanwhile (RFC 9112
-    /// section 9.3.1).
+    /// section 9.3.1). The slot is for as long as its connection is in use.
     async fn send(
         &self,
         request: Box<Request<Upload>>,
         again: impl FnOnce() -> Option<Request<Upload>>,
-    ) -> Result<Response<Incoming>, ForwardError> {
+    ) -> Result<(Response<Incoming>, Slot), ForwardError> {
+        let slot = self.slots.take().await;
         let failure = match self.send_once(request).await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => return Ok((answer, slot)),
             Err(failure) => failure,
         };
         let error = match failure {
@@ -139,7 +143,8 @@ impl Forwarder {
         };
         let Some(again) = again() else { return Err(error) };
         tracing::debug!(%error, "the upstream had closed a connection that was kept: asking once more");
-        Box::pin(self.send_once(Box::new(again))).await.map_err(Failure::into)
+        let answer = Box::pin(self.send_once(Box::new(again))).await?;
+        Ok((answer, slot))
     }
 
     async fn send_once(&self, mut request: Box<Request<Upload>>) -> Result<Response<Incoming>, Failure> {
