@@ -176,6 +176,18 @@ async fn an_answer_does_not_outlive_its_session() {
 }
 
 #[tokio::test]
+async fn a_watch_on_which_nothing_comes_does_not_outlive_its_session_for_long() {
+    let house = House::new().await;
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    house.upstream.say(Say::Halting(head.into(), Arc::default(), Vec::new()));
+    let mut wire = house.wire().await;
+    wire.ask(&format!("GET {PODS}?watch=true"), "", "").await;
+    wire.read_head().await;
+    house.app.advance(common::SESSION_SECONDS + 1);
+    assert_eq!(wire.rest().await, b"");
+}
+
+#[tokio::test]
 async fn five_megabytes_pass_both_ways() {
     let house = House::new().await;
     let much = vec![b'x'; 5 << 20];

@@ -5,18 +5,26 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
+
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::Gateway;
 use crate::auth::{Session, SessionId};
 
-/// A body that breaks off at the first frame after its session has ended.
+/// How often it is looked whether the session lasts while nothing comes.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// A body that breaks off at the first frame after its session has ended, or soon where no frame comes.
 #[derive(Debug)]
 pub(super) struct Lent<B> {
     body: B,
     gateway: Arc<Gateway>,
     lease: Lease,
+    /// Until the next look. None: it was not waited for a frame, or not for one that may be long in coming.
+    look: Option<Pin<Box<Sleep>>>,
 }
 
 /// For which session something is lent, and until when at the most.
@@ -41,12 +49,26 @@ struct SessionEnded;
 
 impl<B> Lent<B> {
     pub(super) fn new(body: B, gateway: &Arc<Gateway>, lease: Lease) -> Self {
-        Self { body, gateway: Arc::clone(gateway), lease }
+        Self { body, gateway: Arc::clone(gateway), lease, look: None }
     }
 
     fn is_over(&self) -> bool {
         let Lease { session, expires_at } = &self.lease;
         self.gateway.clock.now().as_second() >= *expires_at || self.gateway.store.is_ended(session)
+    }
+
+    /// Ready once the session has ended.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let look = self.look.get_or_insert_with(|| Box::pin(sleep(LOOK)));
+            ready!(look.as_mut().poll(context));
+            if self.is_over() {
+                return Poll::Ready(());
+            }
+            if let Some(look) = &mut self.look {
+                look.as_mut().reset(Instant::now() + LOOK);
+            }
+        }
     }
 }
 
@@ -61,11 +83,16 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, axum::BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if frame.is_some() && self.is_over() {
-            return Poll::Ready(Some(Err(SessionEnded.into())));
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        let is_over = match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(frame)) if !self.is_over() => {
+                return Poll::Ready(Some(frame.map_err(Into::into)));
+            }
+            Poll::Ready(Some(_)) => true,
+            // What has a length is no watch, and nearly every answer has one.
+            Poll::Pending => self.body.size_hint().exact().is_none() && self.poll_end(context).is_ready(),
+        };
+        if is_over { Poll::Ready(Some(Err(SessionEnded.into()))) } else { Poll::Pending }
     }
 
     fn is_end_stream(&self) -> bool {
