@@ -11,10 +11,15 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use crate::edge::scrub;
 
 /// What a client sends, less the trailers that it may not send; nothing at all for a handshake.
+///
+/// Of one word: hyper keeps room for dozens of requests beside each connection.
 #[derive(Debug)]
-pub struct Upload {
-    body: Option<Incoming>,
-    progress: Progress,
+pub struct Upload(Option<Box<Sending>>);
+
+#[derive(Debug)]
+struct Sending {
+    body: Incoming,
+    sent: Arc<AtomicU64>,
 }
 
 /// How far a body got: while it moves, nobody has waited for the answer yet.
@@ -24,18 +29,21 @@ pub(super) struct Progress(Option<Arc<AtomicU64>>);
 impl Upload {
     /// The whole of `body`.
     pub fn of(body: Incoming) -> Self {
-        let progress = if body.is_end_stream() { None } else { Some(Arc::default()) };
-        Self { body: Some(body), progress: Progress(progress) }
+        if body.is_end_stream() {
+            Self::none()
+        } else {
+            Self(Some(Box::new(Sending { body, sent: Arc::default() })))
+        }
     }
 
     /// No body.
     pub fn none() -> Self {
-        Self { body: None, progress: Progress(None) }
+        Self(None)
     }
 
     /// How far it got.
     pub(super) fn progress(&self) -> Progress {
-        self.progress.clone()
+        Progress(self.0.as_ref().map(|sending| Arc::clone(&sending.sent)))
     }
 }
 
@@ -43,12 +51,6 @@ impl Progress {
     /// How many pieces were sent so far.
     pub(super) fn count(&self) -> u64 {
         self.0.as_ref().map_or(0, |count| count.load(Ordering::Relaxed))
-    }
-
-    fn step(&self) {
-        if let Some(count) = &self.0 {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }
 
@@ -60,9 +62,9 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(context));
-        self.progress.step();
+        let Some(sending) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut sending.body).poll_frame(context));
+        sending.sent.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(frame.map(|frame| {
             let mut frame = frame?;
             if let Some(trailers) = frame.trailers_mut() {
@@ -73,10 +75,10 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.0.as_ref().is_none_or(|sending| sending.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |sending| sending.body.size_hint())
     }
 }
