@@ -188,7 +188,7 @@ async fn sidecar(rig: Rig) {
 }
 
 /// The stand-in for Headlamp, in a pod as Headlamp's chart makes it of `values`.
-fn ui_with(values: &Value, namespace: &str) -> String {
+pub(crate) fn ui_with(values: &Value, namespace: &str) -> String {
     let labels = json!({"app.kubernetes.io/name": "headlamp"});
     let cluster = json!({
         "server": "https://kubernetes.default.svc",

@@ -9,15 +9,17 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Parts;
-use crate::chart::{look_around, prepare, run_ui_behind_ingress, values};
+use crate::chart::{look_around, prepare, run_ui_behind_ingress, ui_with, values};
 use crate::release::Release;
 use crate::rig::Rig;
+use crate::visitor::Visitor;
 use crate::wait;
 
 pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
     vec![
         parts.test("network_policy::in_mode_gateway_the_ingress_gets_in_and_a_stranger_does_not", gateway),
         parts.test("network_policy::in_mode_proxy_lamplighter_alone_reaches_the_ui", proxy),
+        parts.test("network_policy::in_mode_sidecar_the_ui_is_reached_through_lamplighter_alone", sidecar),
     ]
 }
 
@@ -48,7 +50,9 @@ enum Outcome {
 /// A release with its policies, the UI beside it as Headlamp's own chart makes it, and pods that try.
 struct Scene {
     release: Release,
-    /// lamplighter's pod.
+    /// The application whose pod lamplighter runs in.
+    app: &'static str,
+    /// That pod.
     pod: String,
     /// Its address, and the UI's.
     lamplighter: String,
@@ -60,11 +64,18 @@ impl Scene {
     async fn set(release: Release, over: &Value, pods: &[&str]) -> Self {
         let namespace = &release.namespace;
         release.install(&values(&release, over));
+        let is_sidecar = over["mode"] == "sidecar";
+        let (app, deployments) = if is_sidecar {
+            ("headlamp", &["headlamp"][..])
+        } else {
+            ("lamplighter", &["door-lamplighter", "headlamp"][..])
+        };
         if over["mode"] == "gateway" {
             run_ui_behind_ingress(&release);
+        } else if is_sidecar {
+            namespace.apply(&ui_with(&release.headlamp_values(), &namespace.name));
         } else {
             namespace.apply(&std::fs::read_to_string(&release.rig.ui).expect("the rig has a stand-in"));
-            namespace.wait_for_deployment("headlamp");
         }
         for name in pods {
             let labelled = format!("{{name: {name}, labels: {{role: {name}}}, ");
@@ -74,13 +85,16 @@ impl Scene {
         for name in pods {
             namespace.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", &format!("pod/{name}")]);
         }
-        namespace.wait_for_deployment("door-lamplighter");
-        let mut scene = Self { release, pod: String::new(), lamplighter: String::new(), ui: String::new() };
+        for name in deployments {
+            namespace.wait_for_deployment(name);
+        }
+        let mut scene =
+            Self { release, app, pod: String::new(), lamplighter: String::new(), ui: String::new() };
         scene.look();
         scene.assert_holds(&[(Place::Pod("stranger"), scene.at(8080), false)]).await;
         // From here on the policies hold: pods that get ready now answered the kubelet, and lamplighter asked the provider and
         // the API server, under them.
-        for name in ["door-lamplighter", "headlamp"] {
+        for name in deployments {
             scene.release.namespace.kubectl(&["rollout", "restart", &format!("deployment/{name}")]);
             scene.release.namespace.wait_for_deployment(name);
         }
@@ -97,15 +111,18 @@ impl Scene {
             let last = "--sort-by=.metadata.creationTimestamp";
             namespace.kubectl(&["get", "pods", &label, last, &format!("-o=jsonpath={{.items[-1:].{field}}}")])
         };
-        self.pod = first("lamplighter", "metadata.name");
-        self.lamplighter = first("lamplighter", "status.podIP");
+        self.pod = first(self.app, "metadata.name");
+        self.lamplighter = first(self.app, "status.podIP");
         self.ui = format!("{}:4466", first("headlamp", "status.podIP"));
     }
 
     /// lamplighter's image has nothing that connects on demand: another container of its pod is in the same network.
     fn add_probe(&self) {
         let image = ["--image=rig.local/pause:1", "--image-pull-policy=Never"];
-        let debug = ["debug", &self.pod, "--container=probe", "--profile=restricted", "--quiet"];
+        // Not root, whatever the pod's own images are.
+        let container = json!({"securityContext": {"runAsUser": 65532}}).to_string();
+        let custom = format!("--custom={}", self.release.folder.write("probe.json", &container).display());
+        let debug = ["debug", &self.pod, "--container=probe", "--profile=restricted", &custom, "--quiet"];
         let sleep = ["--", "/bin/busybox", "sleep", "2147483647"];
         self.release.namespace.kubectl(&[&debug[..], &image, &sleep].concat());
     }
@@ -159,7 +176,9 @@ impl Scene {
     /// Takes the policies away, and looks whether it was they that refused.
     async fn assert_holds_by_policies(&self, cases: &[Case]) {
         let deleted = self.release.namespace.kubectl(&["delete", "networkpolicies", "--all", "-o=name"]);
-        assert_eq!(deleted.lines().count(), 2, "{deleted}");
+        // In one pod, one policy says what reaches lamplighter and what reaches the UI.
+        let expected = if self.app == "lamplighter" { 2 } else { 1 };
+        assert_eq!(deleted.lines().count(), expected, "{deleted}");
         let all: Vec<Case> =
             cases.iter().map(|(place, address, _)| (*place, address.clone(), true)).collect();
         self.assert_holds(&all).await;
@@ -257,5 +276,43 @@ async fn proxy(rig: Rig) {
     let list = victor.sign_in("/clusters/main/api/v1/namespaces", "victor").await;
     assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
     look_around(&mut victor, &scene.release.namespace).await;
+    scene.assert_holds_by_policies(&cases).await;
+}
+
+async fn sidecar(rig: Rig) {
+    let release = prepare(&rig, "policy-sidecar").await;
+    let policy = json!({
+        "enabled": true,
+        "ingressFrom": [{"podLabels": {"role": "ingress"}}],
+        "metricsFrom": [{"podLabels": {"role": "prometheus"}}],
+        "egress": {"apiServerPorts": [rig.api_server_port()]},
+    });
+    let over = json!({"mode": "sidecar", "upstream": "http://127.0.0.1:4466", "networkPolicy": policy});
+    let scene = Scene::set(release, &over, &["ingress", "prometheus", "stranger"]).await;
+    let [ingress, prometheus, stranger] = ["ingress", "prometheus", "stranger"].map(Place::Pod);
+    let mut cases = vec![
+        (ingress, scene.at(8080), true),
+        (ingress, scene.at(9090), false),
+        (ingress, scene.ui.clone(), false),
+        (ingress, "door-lamplighter:8080".to_owned(), true),
+        (prometheus, scene.at(9090), true),
+        (prometheus, scene.at(8080), false),
+        (prometheus, scene.ui.clone(), false),
+        (stranger, scene.at(8080), false),
+        (stranger, scene.at(9090), false),
+        (stranger, scene.ui.clone(), false),
+        (stranger, "door-lamplighter:8080".to_owned(), false),
+        (Place::Outside, scene.at(8080), false),
+        (Place::Outside, scene.ui.clone(), false),
+    ];
+    cases.extend(scene.own_cases());
+    scene.assert_holds(&cases).await;
+
+    let namespace = &scene.release.namespace;
+    let address = namespace.kubectl(&["get", "service", "door-lamplighter", "-o=jsonpath={.spec.clusterIP}"]);
+    let mut victor = Visitor::new(&rig, &scene.release.site).directly_at(&format!("http://{address}:8080"));
+    let list = victor.sign_in("/clusters/main/api/v1/namespaces", "victor").await;
+    assert_eq!(list.status(), 200, "{:?} {}", list.trail, list.body);
+    look_around(&mut victor, namespace).await;
     scene.assert_holds_by_policies(&cases).await;
 }
