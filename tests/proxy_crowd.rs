@@ -1,7 +1,5 @@
 //! Proxy mode: many requests at once.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 mod common;
 
 use std::sync::Arc;
