@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use common::house::{House, PODS, ask, get};
+use common::house::{House, PODS};
 use common::process::SESSION_KEY;
-use common::wire::{Answer, Wire};
+use common::scrape::{assert_says, metrics};
+use common::wire::Wire;
 use common::{App, CLIENT_SECRET, NAVIGATE, SCRIPT, until};
 use http::Method;
 use jiff::SignedDuration;
@@ -19,18 +20,6 @@ use lamplighter::demo::api_server::TokenFault;
 use lamplighter::demo::provider::{Faults, Reply};
 use lamplighter::metrics::Via;
 use lamplighter::random;
-
-async fn metrics(app: &App, accept: &str) -> Answer {
-    let request = get("/metrics", "lamplighter", &format!("Accept: {accept}\r\n"));
-    ask(&mut Wire::to(app.admin).await, &request).await
-}
-
-async fn assert_says(app: &App, lines: &[&str]) {
-    let said = metrics(app, "*/*").await.text();
-    for line in lines {
-        assert!(said.lines().any(|said| said == format!("lamplighter_{line}")), "{line} is not in:\n{said}");
-    }
-}
 
 /// Tries a code at the fallback; the status of the answer.
 async fn enter(app: &App, code: &str) -> u16 {
@@ -116,25 +105,28 @@ async fn calls_of_peers_are_counted_and_timed_and_say_who_is_up() {
     let app = App::start().await;
     let said = metrics(&app, "*/*").await.text();
     assert!(!said.contains("idp_up") && !said.contains("kube_api_up"), "nobody was asked: {said}");
-    assert!(said.contains("lamplighter_jwks_last_success_timestamp_seconds 0\n"), "{said}");
+    assert!(
+        said.contains("lamplighter_jwks_last_success_timestamp_seconds{provider=\"127.0.0.1\"} 0\n"),
+        "{said}"
+    );
     let browser = app.signed_in("ada").await;
     assert_eq!(browser.check_script("/").await.status, 200);
     assert_says(
         &app,
         &[
-            r#"idp_requests_total{endpoint="discovery",result="success"} 1"#,
-            r#"idp_requests_total{endpoint="jwks",result="success"} 1"#,
-            r#"idp_requests_total{endpoint="token",result="success"} 1"#,
-            r#"idp_requests_total{endpoint="userinfo",result="success"} 1"#,
-            r#"idp_request_duration_seconds_count{endpoint="token"} 1"#,
+            r#"idp_requests_total{provider="127.0.0.1",endpoint="discovery",result="success"} 1"#,
+            r#"idp_requests_total{provider="127.0.0.1",endpoint="jwks",result="success"} 1"#,
+            r#"idp_requests_total{provider="127.0.0.1",endpoint="token",result="success"} 1"#,
+            r#"idp_requests_total{provider="127.0.0.1",endpoint="userinfo",result="success"} 1"#,
+            r#"idp_request_duration_seconds_count{provider="127.0.0.1",endpoint="token",code="200"} 1"#,
             "token_request_duration_seconds_count 1",
-            "idp_up 1",
+            r#"idp_up{provider="127.0.0.1"} 1"#,
             "kube_api_up 1",
         ],
     )
     .await;
     let said = metrics(&app, "*/*").await.text();
-    let name = "lamplighter_jwks_last_success_timestamp_seconds ";
+    let name = r#"lamplighter_jwks_last_success_timestamp_seconds{provider="127.0.0.1"} "#;
     let read_at: i64 = said.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
     let age = app.clock.now().as_second() - read_at;
     assert!((0..600).contains(&age), "{age}");
@@ -146,8 +138,9 @@ async fn calls_of_peers_are_counted_and_timed_and_say_who_is_up() {
     assert_says(
         &app,
         &[
-            r#"idp_requests_total{endpoint="discovery",result="provider-unreachable"} 1"#,
-            "idp_up 0",
+            r#"idp_requests_total{provider="127.0.0.1",endpoint="discovery",result="provider-unreachable"} 1"#,
+            r#"idp_request_duration_seconds_count{provider="127.0.0.1",endpoint="discovery",code="503"} 1"#,
+            r#"idp_up{provider="127.0.0.1"} 0"#,
             "kube_api_up 0",
         ],
     )
@@ -155,7 +148,7 @@ async fn calls_of_peers_are_counted_and_timed_and_say_who_is_up() {
     app.api_server.set_fault(Some(TokenFault::Status(403)));
     app.advance(3);
     assert_eq!(browser.check_script("/").await.status, 502);
-    assert_says(&app, &["idp_up 0", "kube_api_up 1"]).await;
+    assert_says(&app, &[r#"idp_up{provider="127.0.0.1"} 0"#, "kube_api_up 1"]).await;
 }
 
 #[tokio::test]
@@ -233,9 +226,9 @@ async fn logins_and_sessions_are_counted() {
     assert_says(
         &app,
         &[
-            r#"logins_total{result="success",reason=""} 1"#,
-            r#"logins_total{result="failure",reason="id-token-rejected"} 1"#,
-            r#"logins_total{result="failure",reason="no-role"} 1"#,
+            r#"logins_total{provider="127.0.0.1",result="success",reason=""} 1"#,
+            r#"logins_total{provider="127.0.0.1",result="failure",reason="id-token-rejected"} 1"#,
+            r#"logins_total{provider="127.0.0.1",result="failure",reason="no-role"} 1"#,
             r#"sessions_begun_total{via="provider"} 1"#,
             r#"sessions_begun_total{via="fallback"} 0"#,
             r#"sessions_ended_total{via="provider",reason="sign-out"} 1"#,

@@ -166,7 +166,7 @@ async fn until_done(tasks: &mut JoinSet<()>) {
 async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError> {
     let redirect_uri = settings.site.url("/lamplighter/callback");
     let keys = if settings.key_files.is_empty() { made_keys() } else { read_keys(&settings.key_files)? };
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(&settings.oidc.provider_name()));
     metrics.reload.succeeded(clock.now());
     if settings.fallback.is_some() {
         metrics.arm_fallback();

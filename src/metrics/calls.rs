@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::StatusCode;
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -22,7 +23,7 @@ pub struct ProviderCalls {
     /// The provider, by these calls.
     pub peer: Peer,
     counted: Counters<2>,
-    took: Durations<1>,
+    took: Durations<2>,
     keys_read_at: Gauge,
 }
 
@@ -60,14 +61,17 @@ impl ProviderCalls {
         self.peer.answered(failure, now);
         let result = failure.map_or("success", |failure| failure.reason);
         self.counted.get_or_create(&[("endpoint", endpoint.into()), ("result", result.into())]).inc();
-        if endpoint == "jwks" && failure.is_none() {
-            self.keys_read_at.set(now.as_second());
-        }
     }
 
-    /// The provider took so many seconds to answer at `endpoint`, or not to.
-    pub fn took(&self, endpoint: &'static str, seconds: f64) {
-        self.took.get_or_create(&[("endpoint", endpoint.into())]).observe(seconds);
+    /// The provider took so many seconds to answer at `endpoint` with the status `code`, or not to answer.
+    pub fn took(&self, endpoint: &'static str, code: Option<StatusCode>, seconds: f64) {
+        let code = code.map_or("none".into(), |code| Cow::Owned(code.as_str().to_owned()));
+        self.took.get_or_create(&[("endpoint", endpoint.into()), ("code", code)]).observe(seconds);
+    }
+
+    /// The provider's keys were read at `now`.
+    pub fn keys_read(&self, now: Timestamp) {
+        self.keys_read_at.set(now.as_second());
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

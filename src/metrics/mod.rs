@@ -3,6 +3,7 @@
 //! No label holds anything that a request or a person brought: each value is a word of ours or of the settings.
 
 mod calls;
+mod decisions;
 mod peer;
 mod process;
 mod reload;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use calls::{ProviderCalls, TokenRequests};
+pub use decisions::Decisions;
 pub use peer::{Failure, Health, Peer};
 pub use reload::Reload;
 pub use requests::RequestsAt;
@@ -29,24 +31,6 @@ use requests::Requests;
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
 type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
-
-/// Why a request did not pass, and what that decision is called: every word that a decision has for it.
-const STOPPED: [(&str, &str); 14] = [
-    ("bad-cookie", "unauthenticated"),
-    ("no-session", "unauthenticated"),
-    ("role-changed", "unauthenticated"),
-    ("session-expired", "unauthenticated"),
-    ("signed-out", "unauthenticated"),
-    ("token-prompt", "unauthenticated"),
-    ("bad-request", "forbidden"),
-    ("cross-site", "forbidden"),
-    ("impersonation", "forbidden"),
-    ("no-role", "forbidden"),
-    ("unknown-host", "forbidden"),
-    ("untrusted-peer", "forbidden"),
-    ("apiserver-unreachable", "error"),
-    ("mint-failed", "error"),
-];
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -77,14 +61,6 @@ pub struct Metrics {
     sessions_ended: Counters<2>,
     fallback_requests: Counters<1>,
     fallback_armed: Gauge,
-}
-
-/// What became of requests at one place. Counting is one step on an atomic: every label is resolved beforehand.
-#[derive(Debug)]
-pub struct Decisions {
-    passed: Counter,
-    stopped: [(&'static str, Counter); STOPPED.len()],
-    otherwise: Counter,
 }
 
 /// Tunnels. Clones count together.
@@ -131,8 +107,9 @@ impl Drop for Counted {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Nothing yet. `provider` is what the identity provider is called, a word of the settings.
+    pub fn new(provider: &str) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process));
         let ours = registry.sub_registry_with_prefix("lamplighter");
@@ -167,13 +144,13 @@ impl Default for Metrics {
             fallback_armed: Gauge::default(),
         };
         metrics.register(ours);
+        metrics.register_of_provider(
+            ours.sub_registry_with_label(("provider".into(), provider.to_owned().into())),
+        );
         Self { registry, ..metrics }
     }
-}
 
-impl Metrics {
     fn register(&self, registry: &mut Registry) {
-        self.provider.register(registry);
         self.token_requests.register(registry);
         self.reload.register(registry);
         registry.register("websockets", "WebSocket tunnels that are open", self.websockets.open.clone());
@@ -184,7 +161,6 @@ impl Metrics {
         );
         registry.register("connections", "Connections that are open", self.connections.clone());
         self.requests.register(registry);
-        registry.register("logins", "Sign-ins at the provider that came to an end", self.logins.clone());
         registry.register("sessions_begun", "Sessions that began", self.sessions_begun.clone());
         registry.register(
             "sessions_ended",
@@ -200,6 +176,11 @@ impl Metrics {
         for via in [Via::Fallback, Via::Provider] {
             drop(self.sessions_begun.get_or_create(&[("via", via.word())]));
         }
+    }
+
+    fn register_of_provider(&self, registry: &mut Registry) {
+        self.provider.register(registry);
+        registry.register("logins", "Sign-ins at the provider that came to an end", self.logins.clone());
     }
 
     /// The connections that are open at `listener`.
@@ -254,73 +235,9 @@ impl Metrics {
     }
 }
 
-impl Decisions {
-    fn of(all: &Counters<3>, dialect: &'static str) -> Self {
-        let counter = |decision: &'static str, reason: &'static str| {
-            let labels = [("dialect", dialect), ("decision", decision), ("reason", reason)];
-            all.get_or_create_owned(&labels.map(|(name, value)| (name, Cow::Borrowed(value))))
-        };
-        Self {
-            passed: counter("allow", ""),
-            stopped: STOPPED.map(|(reason, decision)| (reason, counter(decision, reason))),
-            otherwise: counter("error", "other"),
-        }
-    }
-
-    /// A request may pass.
-    pub fn pass(&self) {
-        self.passed.inc();
-    }
-
-    /// A request may not pass, for `reason`.
-    pub fn stop(&self, reason: &str) {
-        let known = self.stopped.iter().find(|(known, _)| *known == reason);
-        known.map_or(&self.otherwise, |(_, counter)| counter).inc();
-    }
-}
-
 impl Websockets {
     /// A tunnel ended, for `reason`.
     pub fn closed(&self, reason: &'static str) {
         self.closed.get_or_create(&[("reason", reason.into())]).inc();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::{Challenge, Denial};
-
-    fn reads(said: &str) -> String {
-        let metrics = Metrics::default();
-        metrics.auth_request.stop(said);
-        metrics.prometheus_text().unwrap()
-    }
-
-    /// A word that is missing in the table would hide among the others.
-    #[test]
-    fn every_word_of_a_decision_is_known() {
-        let challenges = [
-            Challenge::BadCookie,
-            Challenge::NoSession,
-            Challenge::RoleChanged,
-            Challenge::SessionExpired,
-            Challenge::SignedOut,
-        ];
-        let denials = [Denial::CrossSite, Denial::Impersonation, Denial::NoRole, Denial::UnknownHost];
-        for (decision, reason) in challenges
-            .map(|challenge| ("unauthenticated", challenge.reason()))
-            .into_iter()
-            .chain(denials.map(|denial| ("forbidden", denial.reason())))
-        {
-            let line = format!("decision=\"{decision}\",reason=\"{reason}\"}} 1\n");
-            assert!(reads(reason).contains(&line), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_word_that_is_not_ours_makes_no_label() {
-        let said = reads("o'\" brought from outside");
-        assert!(said.contains("reason=\"other\"} 1\n") && !said.contains("outside"), "{said}");
     }
 }

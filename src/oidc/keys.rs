@@ -113,6 +113,7 @@ impl Keys {
         transport.note(Endpoint::Keys, &fetched, now);
         match fetched {
             Ok(fetched) => {
+                transport.note_keys(now);
                 let fetched = Arc::new(fetched);
                 self.current.store(Some(Arc::clone(&fetched)));
                 fetching.failure = None;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use openidconnect::url::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ProviderError;
@@ -72,6 +73,12 @@ impl ClientSecret {
 }
 
 impl Settings {
+    /// What metrics call the provider: its issuer's host.
+    pub fn provider_name(&self) -> String {
+        let issuer = Url::parse(&self.issuer).ok();
+        issuer.as_ref().and_then(Url::host_str).unwrap_or("unknown").to_owned()
+    }
+
     /// What an ID token has to say.
     pub fn id_token_rules(&self) -> IdTokenRules {
         IdTokenRules {

@@ -59,6 +59,11 @@ impl Transport {
         self.calls.answered(endpoint.word(), failure, now);
     }
 
+    /// The provider's keys were read at `now`.
+    pub(super) fn note_keys(&self, now: Timestamp) {
+        self.calls.keys_read(now);
+    }
+
     /// Sends `request` and reads a JSON answer: 200, or a 4xx whose body says why.
     pub(super) async fn send(
         &self,
@@ -66,42 +71,23 @@ impl Transport {
         request: HttpRequest,
     ) -> Result<HttpResponse, ProviderError> {
         let watch = Stopwatch::start();
-        let answered = self.exchange(endpoint, request).await;
-        self.calls.took(endpoint.word(), watch.seconds());
-        answered
+        let answered = self.execute(endpoint, request).await;
+        let code = answered.as_ref().ok().map(Response::status);
+        let read = match answered {
+            Ok(response) => read(endpoint, response).await,
+            Err(error) => Err(error),
+        };
+        self.calls.took(endpoint.word(), code, watch.seconds());
+        read
     }
 
-    async fn exchange(
-        &self,
-        endpoint: Endpoint,
-        request: HttpRequest,
-    ) -> Result<HttpResponse, ProviderError> {
+    async fn execute(&self, endpoint: Endpoint, request: HttpRequest) -> Result<Response, ProviderError> {
         let request =
             reqwest::Request::try_from(request).map_err(|error| unreachable_by(endpoint, &error))?;
         if !is_safe(request.url()) {
             return Err(ProviderError::InsecureEndpoint("endpoint"));
         }
-        let response =
-            self.client.execute(request).await.map_err(|error| unreachable_by(endpoint, &error))?;
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(ProviderError::Redirected(endpoint));
-        }
-        if status.is_server_error() || status.as_u16() == 429 {
-            return Err(ProviderError::Unavailable(endpoint, status.as_u16()));
-        }
-        if !is_json(&response) && status.is_success() {
-            return Err(ProviderError::Malformed(endpoint, "its Content-Type is not JSON"));
-        }
-        let mut answer = http::Response::builder().status(status);
-        if let Some(kind) = response.headers().get(CONTENT_TYPE) {
-            answer = answer.header(CONTENT_TYPE, kind);
-        }
-        if let Some(caching) = response.headers().get(http::header::CACHE_CONTROL) {
-            answer = answer.header(http::header::CACHE_CONTROL, caching);
-        }
-        let body = read_bounded(endpoint, response).await?;
-        answer.body(body).map_err(|_| ProviderError::Malformed(endpoint, "its headers are malformed"))
+        self.client.execute(request).await.map_err(|error| unreachable_by(endpoint, &error))
     }
 
     /// Gets a JSON document: 200 or an error.
@@ -114,6 +100,28 @@ impl Transport {
             other => Err(ProviderError::Refused(endpoint, format!("status {other}"))),
         }
     }
+}
+
+async fn read(endpoint: Endpoint, response: Response) -> Result<HttpResponse, ProviderError> {
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(ProviderError::Redirected(endpoint));
+    }
+    if status.is_server_error() || status.as_u16() == 429 {
+        return Err(ProviderError::Unavailable(endpoint, status.as_u16()));
+    }
+    if !is_json(&response) && status.is_success() {
+        return Err(ProviderError::Malformed(endpoint, "its Content-Type is not JSON"));
+    }
+    let mut answer = http::Response::builder().status(status);
+    if let Some(kind) = response.headers().get(CONTENT_TYPE) {
+        answer = answer.header(CONTENT_TYPE, kind);
+    }
+    if let Some(caching) = response.headers().get(http::header::CACHE_CONTROL) {
+        answer = answer.header(http::header::CACHE_CONTROL, caching);
+    }
+    let body = read_bounded(endpoint, response).await?;
+    answer.body(body).map_err(|_| ProviderError::Malformed(endpoint, "its headers are malformed"))
 }
 
 fn is_json(response: &Response) -> bool {

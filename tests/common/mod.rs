@@ -17,6 +17,7 @@ pub(crate) mod house;
 pub(crate) mod id_tokens;
 pub(crate) mod logs;
 pub(crate) mod process;
+pub(crate) mod scrape;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 

@@ -1,0 +1,19 @@
+//! What Prometheus is told.
+
+use super::App;
+use super::house::{ask, get};
+use super::wire::{Answer, Wire};
+
+/// `/metrics`, in the format that `accept` asks for.
+pub(crate) async fn metrics(app: &App, accept: &str) -> Answer {
+    let request = get("/metrics", "lamplighter", &format!("Accept: {accept}\r\n"));
+    ask(&mut Wire::to(app.admin).await, &request).await
+}
+
+/// Fails the test unless each of `lines` is told, less its prefix.
+pub(crate) async fn assert_says(app: &App, lines: &[&str]) {
+    let said = metrics(app, "*/*").await.text();
+    for line in lines {
+        assert!(said.lines().any(|said| said == format!("lamplighter_{line}")), "{line} is not in:\n{said}");
+    }
+}
