@@ -18,7 +18,6 @@ use jiff::SignedDuration;
 use lamplighter::auth::code::CodeKey;
 use lamplighter::demo::api_server::TokenFault;
 use lamplighter::demo::provider::{Faults, Reply};
-use lamplighter::metrics::Via;
 use lamplighter::random;
 
 /// Tries a code at the fallback; the status of the answer.
@@ -201,7 +200,6 @@ async fn every_metric_is_in_the_table_of_the_docs() {
     house.app.signed_in("ada").await.check("/c/main").await;
     let counted = &house.app.gateway.metrics;
     counted.code_tried("accepted");
-    counted.session_ended(Via::Provider, "sign-out");
     counted.websockets.closed("peer");
     let said = metrics(&house.app, "*/*").await.text();
     let told: BTreeSet<_> =
@@ -212,30 +210,6 @@ async fn every_metric_is_in_the_table_of_the_docs() {
     let named: BTreeSet<_> =
         table.flat_map(|cell| cell.split("`, `")).map(|name| name.trim_end_matches('`')).collect();
     assert_eq!(told, named);
-}
-
-#[tokio::test]
-async fn logins_and_sessions_are_counted() {
-    let app = App::start().await;
-    let mut browser = app.signed_in("ada").await;
-    app.sign_in_despite(Faults::claim("nonce", "another")).await;
-    app.sign_in_despite(Faults::claim("groups", "nobody")).await;
-    let out = browser.ask(&Method::POST, "/clusters/main/set-token", SCRIPT).await;
-    assert_eq!(out.reason(), "signed-out");
-    browser.jar.clear();
-    assert_says(
-        &app,
-        &[
-            r#"logins_total{provider="127.0.0.1",result="success",reason=""} 1"#,
-            r#"logins_total{provider="127.0.0.1",result="failure",reason="id-token-rejected"} 1"#,
-            r#"logins_total{provider="127.0.0.1",result="failure",reason="no-role"} 1"#,
-            r#"sessions_begun_total{via="provider"} 1"#,
-            r#"sessions_begun_total{via="fallback"} 0"#,
-            r#"sessions_ended_total{via="provider",reason="sign-out"} 1"#,
-            "fallback_armed 0",
-        ],
-    )
-    .await;
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
         sessions: Sessions::new(keys, &settings.site, &settings.oidc.client_id),
         provider: Provider::new(settings.oidc, redirect_uri, metrics.provider.clone())?,
         way_in: settings.fallback.as_ref().map(way_in),
-        tokens: Tokens::new(minter, clock.clone()),
+        tokens: Tokens::new(minter, metrics.token_cache.clone(), clock.clone()),
         store: match &settings.store {
             Some(shared) => Store::shared(shared, clock.clone())?,
             None => Store::in_memory(),

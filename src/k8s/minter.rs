@@ -116,8 +116,14 @@ impl Minter {
         let of = (account.namespace.as_str(), account.name.as_str());
         self.requests.answered(&grant.role().name, of, failure, now);
         let (minted, claims) = minting?;
+        self.requests.works_until(of, minted.expires_at);
         audit::minted(grant, account, &claims.jti, minted.expires_at);
         Ok(Some(minted))
+    }
+
+    /// Forgets what is past.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        self.requests.sweep(now);
     }
 
     async fn mint_for(

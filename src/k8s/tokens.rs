@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{MintError, Minted, Minter};
 use crate::auth::{Credential, Grant, IdHasher, SessionId};
+use crate::metrics::TokenCache;
 
 /// How long a failure answers for the next attempt: a UI in trouble polls several times a second.
 const FAILURE_LIFE: SignedDuration = SignedDuration::from_secs(2);
@@ -25,7 +26,17 @@ pub struct Tokens {
     minter: Minter,
     live: papaya::HashMap<Key, Minted, BuildHasherDefault<IdHasher>>,
     flights: Mutex<HashMap<Key, Arc<Flight>>>,
+    counts: TokenCache,
     clock: crate::clock::Clock,
+}
+
+/// For when a token is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum For {
+    /// For a request that waits.
+    Now,
+    /// For those that will come when the one at hand is too old.
+    Later,
 }
 
 /// What holds concurrent requests for one token together: one asks, the others wait for its answer.
@@ -44,9 +55,10 @@ pub enum AtHand<T = HeaderValue> {
 }
 
 impl Tokens {
-    /// Keeps what `minter` mints.
-    pub fn new(minter: Minter, clock: crate::clock::Clock) -> Arc<Self> {
-        Arc::new(Self { minter, live: papaya::HashMap::default(), flights: Mutex::default(), clock })
+    /// Keeps what `minter` mints, and tells `counts` how often that served.
+    pub fn new(minter: Minter, counts: TokenCache, clock: crate::clock::Clock) -> Arc<Self> {
+        let (live, flights) = (papaya::HashMap::default(), Mutex::default());
+        Arc::new(Self { minter, live, flights, counts, clock })
     }
 
     /// What is at hand, without waiting and without allocating; a token that grows old is renewed meanwhile.
@@ -69,6 +81,7 @@ impl Tokens {
         if now >= minted.good_until {
             return AtHand::Missing;
         }
+        self.counts.hit.inc();
         if now >= minted.renew_at {
             self.renew(grant);
         }
@@ -90,7 +103,7 @@ impl Tokens {
         }
         let (tokens, key) = (Arc::clone(self), key(grant));
         let grant = grant.clone().into_owned();
-        let minting = tokio::spawn(async move { tokens.mint(&grant, |minted| minted.good_until).await });
+        let minting = tokio::spawn(async move { tokens.mint(&grant, For::Now).await });
         let gone = |_| MintError::Unavailable("the attempt was broken off".into());
         match minting.await.map_err(gone)? {
             Ok(minted) => Ok(minted.map(|minted| minted.authorization)),
@@ -129,6 +142,7 @@ impl Tokens {
     /// Forgets tokens that are over.
     pub fn sweep(&self, now: Timestamp) {
         self.live.pin().retain(|_, minted| now < minted.expires_at);
+        self.minter.sweep(now);
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.retain(|_, flight| Arc::strong_count(flight) > 1);
     }
@@ -142,28 +156,26 @@ impl Tokens {
         let tokens = Arc::clone(self);
         let grant = grant.clone().into_owned();
         tokio::spawn(async move {
-            if let Err(error) = tokens.mint(&grant, |minted| minted.renew_at).await {
+            if let Err(error) = tokens.mint(&grant, For::Later).await {
                 tracing::debug!(%error, "could not renew a token yet");
             }
         });
     }
 
-    /// Mints, unless somebody just did (what lives is good until `good_until`) or just failed to.
-    async fn mint(
-        &self,
-        grant: &Grant<'_>,
-        good_until: impl Fn(&Minted) -> Timestamp,
-    ) -> Result<Option<Minted>, MintError> {
+    /// Mints, unless somebody just did or just failed to.
+    async fn mint(&self, grant: &Grant<'_>, wanted: For) -> Result<Option<Minted>, MintError> {
         let key = key(grant);
         let flight = self.flight(key);
         let mut failure = flight.0.lock().await;
         let now = self.clock.now();
-        if let Some(minted) = self.live.pin().get(&key).filter(|minted| now < good_until(minted)) {
-            return Ok(Some(minted.clone()));
+        if let Some(known) = self.known(key, failure.as_ref(), wanted, now) {
+            if wanted == For::Now {
+                self.counts.coalesced.inc();
+            }
+            return known.map(Some);
         }
-        if let Some((_, error)) = failure.as_ref().filter(|(at, _)| now < *at + FAILURE_LIFE && now >= *at) {
-            return Err(error.clone());
-        }
+        let asked = if wanted == For::Now { &self.counts.miss } else { &self.counts.refresh_ahead };
+        asked.inc();
         match self.minter.mint(grant, now).await {
             Ok(minted) => {
                 *failure = None;
@@ -178,6 +190,25 @@ impl Tokens {
                 Err(error)
             }
         }
+    }
+
+    /// What somebody was told just now: a token that will do, or why there is none.
+    fn known(
+        &self,
+        key: Key,
+        failure: Option<&(Timestamp, MintError)>,
+        wanted: For,
+        now: Timestamp,
+    ) -> Option<Result<Minted, MintError>> {
+        let good_until = |minted: &Minted| match wanted {
+            For::Now => minted.good_until,
+            For::Later => minted.renew_at,
+        };
+        if let Some(minted) = self.live.pin().get(&key).filter(|minted| now < good_until(minted)) {
+            return Some(Ok(minted.clone()));
+        }
+        let (_, error) = failure.filter(|(at, _)| now < *at + FAILURE_LIFE && now >= *at)?;
+        Some(Err(error.clone()))
     }
 
     fn flight(&self, key: Key) -> Arc<Flight> {

@@ -1,4 +1,4 @@
-//! Calls of peers: what came of them, and how long they took.
+//! Calls of the provider: what came of them, and how long they took.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,21 +27,12 @@ pub struct ProviderCalls {
     keys_read_at: Gauge,
 }
 
-/// Tokens that were asked for. Clones count together.
-#[derive(Clone, Debug)]
-pub struct TokenRequests {
-    /// The API server, by the tokens that were asked of it.
-    pub api_server: Peer,
-    counted: Counters<4>,
-    took: Histogram,
-}
-
 /// Whether a peer answered the last call: 1 or 0, and nothing before there was one.
 #[derive(Debug)]
-struct Up {
-    name: &'static str,
-    help: &'static str,
-    peer: Peer,
+pub(super) struct Up {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) peer: Peer,
 }
 
 impl Default for ProviderCalls {
@@ -93,54 +84,6 @@ impl ProviderCalls {
     }
 }
 
-impl Default for TokenRequests {
-    fn default() -> Self {
-        Self { api_server: Peer::default(), counted: Counters::default(), took: seconds() }
-    }
-}
-
-impl TokenRequests {
-    /// A token was asked for at `now`, for `role`, of the ServiceAccount `(namespace, name)`: it was minted, or the call
-    /// failed.
-    pub fn answered(
-        &self,
-        role: &str,
-        (namespace, name): (&str, &str),
-        failure: Option<Failure>,
-        now: Timestamp,
-    ) {
-        self.api_server.answered(failure, now);
-        let result = failure.map_or("minted", |failure| failure.reason);
-        let labels = [("role", role), ("namespace", namespace), ("serviceaccount", name), ("result", result)];
-        self.counted.get_or_create(&labels.map(|(name, value)| (name, Cow::Owned(value.to_owned())))).inc();
-    }
-
-    /// The API server took so many seconds to answer, or not to.
-    pub fn took(&self, seconds: f64) {
-        self.took.observe(seconds);
-    }
-
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "token_requests",
-            "ServiceAccount tokens asked of the API server",
-            self.counted.clone(),
-        );
-        registry.register_with_unit(
-            "token_request_duration",
-            "Time that the API server took for a token",
-            Unit::Seconds,
-            self.took.clone(),
-        );
-        let help = "Whether the API server answered the last call";
-        registry.register_collector(Box::new(Up {
-            name: "kube_api_up",
-            help,
-            peer: self.api_server.clone(),
-        }));
-    }
-}
-
 impl Collector for Up {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let is_up = match self.peer.health() {
@@ -158,6 +101,7 @@ pub(super) fn durations<const N: usize>() -> Durations<N> {
     Family::new_with_constructor(seconds)
 }
 
-fn seconds() -> Histogram {
+/// The same, without labels.
+pub(super) fn seconds() -> Histogram {
     Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }

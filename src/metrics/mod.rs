@@ -8,22 +8,26 @@ mod peer;
 mod process;
 mod reload;
 mod requests;
+mod tokens;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
-pub use calls::{ProviderCalls, TokenRequests};
+pub use calls::ProviderCalls;
 pub use decisions::Decisions;
 pub use peer::{Failure, Health, Peer};
 pub use reload::Reload;
 pub use requests::RequestsAt;
+pub use tokens::{TokenCache, TokenRequests};
 
 use process::Process;
 use requests::Requests;
@@ -50,6 +54,8 @@ pub struct Metrics {
     pub provider: ProviderCalls,
     /// Tokens that were asked for.
     pub token_requests: TokenRequests,
+    /// Where tokens come from.
+    pub token_cache: TokenCache,
     /// Tunnels.
     pub websockets: Websockets,
     /// What is read anew.
@@ -58,7 +64,8 @@ pub struct Metrics {
     requests: Requests,
     logins: Counters<2>,
     sessions_begun: Counters<1>,
-    sessions_ended: Counters<2>,
+    logouts: Counters<2>,
+    login_flow: Histogram,
     fallback_requests: Counters<1>,
     fallback_armed: Gauge,
 }
@@ -78,6 +85,24 @@ pub enum Via {
     Fallback,
     /// By the identity provider.
     Provider,
+}
+
+/// How a session ended that could have lasted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Logout {
+    /// The person signed out here.
+    Local,
+    /// The person signed in anew in the same browser.
+    Replaced,
+}
+
+impl Logout {
+    fn word(self) -> Cow<'static, str> {
+        match self {
+            Self::Local => "local".into(),
+            Self::Replaced => "replaced".into(),
+        }
+    }
 }
 
 impl Via {
@@ -133,13 +158,15 @@ impl Metrics {
             fallback: Decisions::of(&decisions, "fallback"),
             provider: ProviderCalls::default(),
             token_requests: TokenRequests::default(),
+            token_cache: TokenCache::register(ours),
             websockets: Websockets::default(),
             reload: Reload::default(),
             connections: Gauges::default(),
             requests: Requests::default(),
             logins: Counters::default(),
             sessions_begun: Counters::default(),
-            sessions_ended: Counters::default(),
+            logouts: Counters::default(),
+            login_flow: Histogram::new([1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0]),
             fallback_requests: Counters::default(),
             fallback_armed: Gauge::default(),
         };
@@ -163,9 +190,9 @@ impl Metrics {
         self.requests.register(registry);
         registry.register("sessions_begun", "Sessions that began", self.sessions_begun.clone());
         registry.register(
-            "sessions_ended",
+            "logouts",
             "Sessions that were ended before their time was over",
-            self.sessions_ended.clone(),
+            self.logouts.clone(),
         );
         registry.register(
             "fallback_requests",
@@ -175,12 +202,19 @@ impl Metrics {
         registry.register("fallback_armed", "Whether there is a fallback", self.fallback_armed.clone());
         for via in [Via::Fallback, Via::Provider] {
             drop(self.sessions_begun.get_or_create(&[("via", via.word())]));
+            drop(self.logouts.get_or_create(&[("kind", Logout::Local.word()), ("via", via.word())]));
         }
     }
 
     fn register_of_provider(&self, registry: &mut Registry) {
         self.provider.register(registry);
         registry.register("logins", "Sign-ins at the provider that came to an end", self.logins.clone());
+        registry.register_with_unit(
+            "login_flow_duration",
+            "Time from the way to the provider until the person was in",
+            Unit::Seconds,
+            self.login_flow.clone(),
+        );
     }
 
     /// The connections that are open at `listener`.
@@ -193,10 +227,14 @@ impl Metrics {
         self.requests.at(listener)
     }
 
-    /// A sign-in at the provider came to an end: well, or for `failure`, a word of ours.
-    pub fn login_ended(&self, failure: Option<&str>) {
-        let result = if failure.is_some() { "failure" } else { "success" };
-        let reason = failure.unwrap_or("").to_owned().into();
+    /// A sign-in at the provider came to an end: well, so long after the person was sent there, or for a reason, a word
+    /// of ours.
+    pub fn login_ended(&self, ended: Result<Duration, &str>) {
+        if let Ok(took) = ended {
+            self.login_flow.observe(took.as_secs_f64());
+        }
+        let result = if ended.is_ok() { "success" } else { "failure" };
+        let reason = ended.err().unwrap_or("").to_owned().into();
         self.logins.get_or_create(&[("result", result.into()), ("reason", reason)]).inc();
     }
 
@@ -205,9 +243,9 @@ impl Metrics {
         self.sessions_begun.get_or_create(&[("via", via.word())]).inc();
     }
 
-    /// A session was ended: `reason` says by what.
-    pub fn session_ended(&self, via: Via, reason: &'static str) {
-        self.sessions_ended.get_or_create(&[("via", via.word()), ("reason", reason.into())]).inc();
+    /// A session that began by `via` was ended.
+    pub fn logged_out(&self, via: Via, kind: Logout) {
+        self.logouts.get_or_create(&[("kind", kind.word()), ("via", via.word())]).inc();
     }
 
     /// A one-time code was tried.

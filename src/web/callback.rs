@@ -1,6 +1,7 @@
 //! `/lamplighter/callback`: back from the provider.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
@@ -53,9 +54,14 @@ pub(super) async fn callback(
     let (Some(name), Some(attempt)) = (name, attempt) else { return lost.no_attempt() };
     let back = attempt.return_to(&gateway.site);
     let problem = Problem { back: &back, ..lost };
+    let started_at = attempt.started_at();
     let response = finish(&gateway, attempt, callback, &headers, &problem).await;
+    let took = gateway.clock.now().as_second().saturating_sub(started_at);
     let reason = response.headers().get(X_LAMPLIGHTER_REASON);
-    gateway.metrics.login_ended(reason.map(|reason| reason.to_str().unwrap_or("")));
+    gateway.metrics.login_ended(match reason {
+        None => Ok(Duration::from_secs(u64::try_from(took).unwrap_or(0))),
+        Some(reason) => Err(reason.to_str().unwrap_or("")),
+    });
     answer::with_cookies(response, [gateway.sessions.end_attempt(&name)])
 }
 

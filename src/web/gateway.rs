@@ -13,7 +13,7 @@ use crate::auth::{Decision, Policy, Presented, Request, Session, Site};
 use crate::clock::Clock;
 use crate::edge::Ui;
 use crate::k8s::Tokens;
-use crate::metrics::{Metrics, Via};
+use crate::metrics::{Logout, Metrics, Via};
 use crate::oidc::Provider;
 use crate::store::Store;
 
@@ -80,7 +80,7 @@ impl Gateway {
 
     /// The same, for a session that began by `via`.
     pub(super) fn end_via(&self, session: &Session<'_>, via: Via) {
-        self.metrics.session_ended(via, "sign-out");
+        self.metrics.logged_out(via, Logout::Local);
         self.close(session, "sign-out");
     }
 
@@ -89,7 +89,7 @@ impl Gateway {
     /// Nobody could end it later: its cookie is about to be overwritten, and a copy of it would live on.
     pub fn replace(&self, headers: &HeaderMap, now: Timestamp) {
         if let Presented::Session(old) = self.sessions.open(headers, &mut [0; MAX_SESSION], now) {
-            self.metrics.session_ended(Via::Provider, "replace");
+            self.metrics.logged_out(Via::Provider, Logout::Replaced);
             self.close(&old, "replace");
         }
     }

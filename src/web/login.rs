@@ -134,7 +134,7 @@ async fn begin(
     match gateway.provider.authorize(&attempt, prompt, now).await {
         Ok(url) => answer::redirect(&url, gateway.sessions.begin_attempt(headers, &attempt, now)),
         Err(error) => {
-            gateway.metrics.login_ended(Some(error.reason()));
+            gateway.metrics.login_ended(Err(error.reason()));
             problem.provider(&error)
         }
     }

@@ -17,3 +17,10 @@ pub(crate) async fn assert_says(app: &App, lines: &[&str]) {
         assert!(said.lines().any(|said| said == format!("lamplighter_{line}")), "{line} is not in:\n{said}");
     }
 }
+
+/// The value of the series `name`, less its prefix, in what was told.
+pub(crate) fn number(said: &str, name: &str) -> i64 {
+    let value =
+        |line: &str| line.strip_prefix("lamplighter_")?.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    said.lines().find_map(value).unwrap_or_else(|| panic!("{name} is not in:\n{said}"))
+}
