@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,9 +17,14 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// Time since then.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
     /// Seconds since then.
     pub fn seconds(self) -> f64 {
-        self.0.elapsed().as_secs_f64()
+        self.elapsed().as_secs_f64()
     }
 }
 

@@ -7,7 +7,7 @@ use lamplighter::app::Bound;
 use lamplighter::auth::seal::MAX_SESSION;
 use lamplighter::auth::session::Bounces;
 use lamplighter::auth::{Decision, Session, SessionId};
-use lamplighter::clock::Clock;
+use lamplighter::clock::{Clock, Stopwatch};
 use lamplighter::demo::house::House;
 use lamplighter::edge::Question;
 use lamplighter::k8s::AtHand;
@@ -51,8 +51,9 @@ fn question(gateway: &Gateway) -> Request<()> {
     request
 }
 
-/// Opens, decides, counts, finds the token: everything before the answer.
+/// Opens, decides, counts, times, finds the token: everything before the answer.
 fn check(gateway: &Arc<Gateway>, asked: &Request<()>) -> Option<HeaderValue> {
+    let watch = Stopwatch::start();
     let question = Question::of(asked)?;
     let request = question.read(&gateway.site, gateway.ui.traits()).ok()?;
     let mut buffer = [0; MAX_SESSION];
@@ -60,8 +61,8 @@ fn check(gateway: &Arc<Gateway>, asked: &Request<()>) -> Option<HeaderValue> {
     let Decision::Allow(grant) = gateway.decide(question.headers, &request, &mut buffer, now) else {
         return None;
     };
-    gateway.metrics.auth_request.pass();
-    gateway.metrics.auth_request.stop("cross-site");
+    gateway.metrics.auth_request.pass(watch.elapsed());
+    gateway.metrics.auth_request.stop("cross-site", watch.elapsed());
     match gateway.tokens.at_hand(&grant, now) {
         AtHand::Token(token) => Some(token),
         AtHand::NotNeeded | AtHand::Missing => None,

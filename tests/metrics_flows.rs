@@ -1,10 +1,12 @@
-//! What Prometheus is told of signing in and out, and of tokens.
+//! What Prometheus is told of signing in and out, of tokens, and of what takes time.
 
 mod common;
 
 use std::time::Duration;
 
+use common::house::{House, ask, get};
 use common::scrape::{assert_says, metrics, number};
+use common::wire::Wire;
 use common::{App, SCRIPT, until};
 use futures_util::future::join_all;
 use http::Method;
@@ -141,4 +143,37 @@ async fn signing_in_is_timed_from_the_way_out_to_the_session() {
     assert_eq!(number(&said, &within("30")), 0, "{said}");
     assert_eq!(number(&said, &within("60")), 1, "{said}");
     assert_eq!(number(&said, r#"login_flow_duration_seconds_count{provider="127.0.0.1"}"#), 1, "{said}");
+}
+
+/// Each dialect asks once, and a request goes through each door.
+#[tokio::test]
+async fn every_decision_is_timed_by_its_dialect() {
+    let house = House::build(true, |_| {}).await;
+    let browser = house.app.signed_in("ada").await;
+    assert_eq!(browser.check("/c/main").await.status, 200);
+    assert_eq!(browser.ask_forward_auth(&Method::GET, "/c/main", SCRIPT).await.status, 200);
+    assert_eq!(browser.ask_ext_authz(&Method::GET, "/c/main", SCRIPT).await.status, 200);
+    let mut wire = Wire::open(&house.app, &browser).await;
+    assert_eq!(wire.get(PODS).await.status, 200);
+    assert_eq!(wire.get("/clusters/main/me").await.status, 200, "answered here");
+    assert_eq!(wire.upgrade("/clusters/main/api/v1/pods?watch=true", "").await.status, 101);
+    let host = format!("localhost:{}", house.app.fallback.unwrap().port());
+    let asked = get(PODS, &host, "Sec-Fetch-Mode: cors\r\n");
+    assert_eq!(ask(&mut Wire::to(house.app.fallback.unwrap()).await, &asked).await.status, 401);
+    for (dialect, times) in
+        [("auth-request", 1), ("forward-auth", 1), ("ext-authz", 1), ("proxy", 3), ("fallback", 1)]
+    {
+        let timed = format!(r#"decision_duration_seconds_count{{dialect="{dialect}"}} {times}"#);
+        let all = format!(r#"decision_duration_seconds_bucket{{dialect="{dialect}",le="+Inf"}} {times}"#);
+        assert_says(&house.app, &[&timed, &all]).await;
+    }
+    house.app.api_server.set_fault(Some(TokenFault::Slow(Duration::from_millis(250))));
+    let slow = house.app.signed_in("ada").await;
+    assert_eq!(slow.check_script(PODS).await.status, 200);
+    let said = metrics(&house.app, "*/*").await.text();
+    let within = |seconds: &str| {
+        format!(r#"decision_duration_seconds_bucket{{dialect="auth-request",le="{seconds}"}}"#)
+    };
+    let [within_200_ms, all] = ["0.2", "+Inf"].map(|seconds| number(&said, &within(seconds)));
+    assert!(within_200_ms < all, "one waited for the API server: {said}");
 }

@@ -8,6 +8,7 @@ mod peer;
 mod process;
 mod reload;
 mod requests;
+mod times;
 mod tokens;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ pub use decisions::Decisions;
 pub use peer::{Failure, Health, Peer};
 pub use reload::Reload;
 pub use requests::RequestsAt;
+pub use times::Times;
 pub use tokens::{TokenCache, TokenRequests};
 
 use process::Process;
@@ -149,13 +151,17 @@ impl Metrics {
         ours.register("build_info", "What runs", build);
         let decisions = Counters::<3>::default();
         ours.register("decisions", "Requests, by what became of them", decisions.clone());
+        let took = decisions::none_took();
+        let help = "Time until it was known whether a request may pass, and with which token";
+        ours.register_with_unit("decision_duration", help, Unit::Seconds, took.clone());
+        let decisions = (&decisions, &took);
         let metrics = Self {
             registry: Registry::default(),
-            auth_request: Decisions::of(&decisions, "auth-request"),
-            forward_auth: Decisions::of(&decisions, "forward-auth"),
-            ext_authz: Decisions::of(&decisions, "ext-authz"),
-            proxy: Decisions::of(&decisions, "proxy"),
-            fallback: Decisions::of(&decisions, "fallback"),
+            auth_request: Decisions::of(decisions, "auth-request"),
+            forward_auth: Decisions::of(decisions, "forward-auth"),
+            ext_authz: Decisions::of(decisions, "ext-authz"),
+            proxy: Decisions::of(decisions, "proxy"),
+            fallback: Decisions::of(decisions, "fallback"),
             provider: ProviderCalls::default(),
             token_requests: TokenRequests::default(),
             token_cache: TokenCache::register(ours),

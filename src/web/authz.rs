@@ -13,6 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::{Gateway, check};
+use crate::clock::Stopwatch;
 use crate::edge::{Dialect, Question, reply};
 
 /// Answers ingresses.
@@ -29,37 +30,38 @@ impl Authz {
     ///
     /// Only an answer that has to wait is boxed: the other kind is moved about in each request.
     pub fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answering {
+        let watch = Stopwatch::start();
         let Some(question) = Question::of(&request) else { return at_once(not_found()) };
         if !self.0.trusts(peer.ip()) {
             tracing::warn!(%peer, "somebody who is not in listen.trustedProxies asked the authz listener");
-            return at_once(self.0.counted(question.dialect, reply::untrusted_peer()));
+            return at_once(self.0.counted(question.dialect, watch, reply::untrusted_peer()));
         }
         if let Some(response) = check::answer_at_once(&self.0, &question) {
-            return at_once(self.0.counted(question.dialect, response));
+            return at_once(self.0.counted(question.dialect, watch, response));
         }
         let gateway = Arc::clone(&self.0);
         Either::Right(Box::pin(async move {
             let Some(question) = Question::of(&request) else { return not_found().map(Full::new) };
             let response = check::answer_in_time(&gateway, &question).await;
-            gateway.counted(question.dialect, response).map(Full::new)
+            gateway.counted(question.dialect, watch, response).map(Full::new)
         }))
     }
 }
 
 impl Gateway {
-    /// `response` to an ingress, counted.
-    fn counted(&self, dialect: Dialect, response: Response<Bytes>) -> Response<Bytes> {
+    /// `response` to an ingress, counted and timed.
+    fn counted(&self, dialect: Dialect, watch: Stopwatch, response: Response<Bytes>) -> Response<Bytes> {
         let decisions = match dialect {
             Dialect::AuthRequest => &self.metrics.auth_request,
             Dialect::ForwardAuth => &self.metrics.forward_auth,
             Dialect::ExtAuthz => &self.metrics.ext_authz,
         };
         if response.status() == StatusCode::OK {
-            decisions.pass();
+            decisions.pass(watch.elapsed());
         } else {
             let reason = response.headers().get(reply::X_LAMPLIGHTER_REASON);
             let reason = reason.and_then(|reason| reason.to_str().ok()).unwrap_or_default();
-            decisions.stop(reason);
+            decisions.stop(reason, watch.elapsed());
         }
         response
     }

@@ -25,6 +25,7 @@ use super::request_id::RequestId;
 use super::{Fallback, Gateway, Sessions, answer, check};
 use crate::auth::seal::MAX_SESSION;
 use crate::auth::{Decision, Grant, Kind, Site};
+use crate::clock::Stopwatch;
 use crate::edge::ui::Treatment;
 use crate::edge::websocket::is_websocket;
 use crate::edge::{Managed, cookies, original};
@@ -65,6 +66,7 @@ struct Passage<'a> {
     head: Box<Parts>,
     id: OnceLock<RequestId>,
     now: Timestamp,
+    watch: Stopwatch,
 }
 
 /// How a request goes on that may pass.
@@ -95,7 +97,8 @@ pub(super) fn carry<'a>(
 ) -> impl Future<Output = Response> + Send + 'a {
     let (head, body) = request.into_parts();
     let (head, id, now) = (Box::new(head), OnceLock::new(), gateway.clock.now());
-    let passage = Passage { gateway, upstream, door, peer, head, id, now };
+    let watch = Stopwatch::start();
+    let passage = Passage { gateway, upstream, door, peer, head, id, now, watch };
     match passage.open() {
         ControlFlow::Continue(onward) => Either::Left(passage.go(onward, Upload::of(body))),
         ControlFlow::Break(response) => Either::Right(ready(response)),
@@ -113,7 +116,7 @@ impl Passage<'_> {
             Decision::Deny(denial) => (denial.reason(), self.deny(denial)),
             Decision::SignOut(session) => ("signed-out", self.sign_out(session.as_ref())),
         };
-        self.decisions().stop(reason);
+        self.decisions().stop(reason, self.watch.elapsed());
         ControlFlow::Break(self.ours(response))
     }
 
@@ -151,7 +154,7 @@ impl Passage<'_> {
         let said = match self.way(&grant) {
             ControlFlow::Continue(said) => said,
             ControlFlow::Break(response) => {
-                self.decisions().pass();
+                self.decisions().pass(self.watch.elapsed());
                 return ControlFlow::Break(self.ours(response));
             }
         };
@@ -233,7 +236,7 @@ impl Passage<'_> {
                 }
             }
         };
-        self.decisions().pass();
+        self.decisions().pass(self.watch.elapsed());
         let token = fit.token.clone();
         // Once more changes nothing, and there is no body that is gone (RFC 9110 section 9.2.2).
         let may_repeat = matches!(self.head.method, Method::GET | Method::HEAD) && body.is_end_stream();
@@ -306,7 +309,7 @@ impl Passage<'_> {
             Ok(fit) => fit,
             Err(error) => return self.ours(self.mint_failed(&error)),
         };
-        self.decisions().pass();
+        self.decisions().pass(self.watch.elapsed());
         let session = grant.session();
         let Some(place) = self.upstream.tunnels.admit(session.id, session.expires_at) else {
             let status = StatusCode::SERVICE_UNAVAILABLE;

@@ -56,7 +56,7 @@ impl Passage<'_> {
     }
 
     pub(super) fn mint_failed(&self, error: &MintError) -> Response {
-        self.decisions().stop(error.reason());
+        self.decisions().stop(error.reason(), self.watch.elapsed());
         if self.kind() != Kind::Navigation {
             tracing::info!(reason = error.reason(), request_id = self.id().0, kind = ?self.kind(), "refused");
             return answer::not_a_page(self.kind(), StatusCode::BAD_GATEWAY, error.reason());
