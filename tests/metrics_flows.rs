@@ -7,11 +7,13 @@ use std::time::Duration;
 use common::house::{House, ask, get};
 use common::scrape::{assert_says, metrics, number};
 use common::wire::Wire;
-use common::{App, SCRIPT, until};
+use common::{App, SCRIPT, SESSION_SECONDS, Setup, until};
 use futures_util::future::join_all;
 use http::Method;
 use lamplighter::demo::api_server::TokenFault;
 use lamplighter::demo::provider::Faults;
+use lamplighter::metrics::Health;
+use lamplighter::store;
 
 /// A script's request, as a UI sends many.
 const PODS: &str = "/clusters/main/api/v1/pods";
@@ -176,4 +178,27 @@ async fn every_decision_is_timed_by_its_dialect() {
     };
     let [within_200_ms, all] = ["0.2", "+Inf"].map(|seconds| number(&said, &within(seconds)));
     assert!(within_200_ms < all, "one waited for the API server: {said}");
+}
+
+#[tokio::test]
+async fn ended_sessions_are_known_as_long_as_their_cookies_could_be_shown() {
+    let app = App::start().await;
+    let browser = app.signed_in("ada").await;
+    let known = r#"ended_sessions{store="memory"}"#;
+    assert_says(&app, &[&format!("{known} 0")]).await;
+    assert_eq!(browser.ask(&Method::POST, "/clusters/main/set-token", SCRIPT).await.reason(), "signed-out");
+    assert_says(&app, &[&format!("{known} 1")]).await;
+    app.advance(SESSION_SECONDS);
+    app.gateway.sweep();
+    assert_says(&app, &[&format!("{known} 0")]).await;
+    assert!(!metrics(&app, "*/*").await.text().contains("store_up"), "nobody shares");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_told() {
+    let nowhere = store::Settings { url: "redis://:topsecret@127.0.0.1:1".into() };
+    let app = Setup::default().settings(|settings| settings.store = Some(nowhere)).start().await;
+    until("the store was looked for", || matches!(app.gateway.store.health(), Some(Health::Failing { .. })))
+        .await;
+    assert_says(&app, &["store_up 0", r#"ended_sessions{store="redis"} 0"#]).await;
 }

@@ -178,7 +178,7 @@ async fn gateway(settings: Settings, clock: Clock) -> Result<Gateway, StartError
         way_in: settings.fallback.as_ref().map(way_in),
         tokens: Tokens::new(minter, metrics.token_cache.clone(), clock.clone()),
         store: match &settings.store {
-            Some(shared) => Store::shared(shared, clock.clone())?,
+            Some(shared) => Store::shared(shared, metrics.store.clone(), clock.clone())?,
             None => Store::in_memory(),
         },
         site: settings.site,

@@ -31,6 +31,7 @@ pub use requests::RequestsAt;
 pub use times::Times;
 pub use tokens::{TokenCache, TokenRequests};
 
+use calls::Up;
 use process::Process;
 use requests::Requests;
 
@@ -58,6 +59,8 @@ pub struct Metrics {
     pub token_requests: TokenRequests,
     /// Where tokens come from.
     pub token_cache: TokenCache,
+    /// The store that replicas share.
+    pub store: Peer,
     /// Tunnels.
     pub websockets: Websockets,
     /// What is read anew.
@@ -66,6 +69,7 @@ pub struct Metrics {
     requests: Requests,
     logins: Counters<2>,
     sessions_begun: Counters<1>,
+    ended_sessions: Gauges<1>,
     logouts: Counters<2>,
     login_flow: Histogram,
     fallback_requests: Counters<1>,
@@ -165,12 +169,14 @@ impl Metrics {
             provider: ProviderCalls::default(),
             token_requests: TokenRequests::default(),
             token_cache: TokenCache::register(ours),
+            store: Peer::default(),
             websockets: Websockets::default(),
             reload: Reload::default(),
             connections: Gauges::default(),
             requests: Requests::default(),
             logins: Counters::default(),
             sessions_begun: Counters::default(),
+            ended_sessions: Gauges::default(),
             logouts: Counters::default(),
             login_flow: Histogram::new([1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0]),
             fallback_requests: Counters::default(),
@@ -195,6 +201,11 @@ impl Metrics {
         registry.register("connections", "Connections that are open", self.connections.clone());
         self.requests.register(registry);
         registry.register("sessions_begun", "Sessions that began", self.sessions_begun.clone());
+        let help = "Sessions that are known to have ended whose cookies could still be shown";
+        registry.register("ended_sessions", help, self.ended_sessions.clone());
+        let help = "Whether the store that replicas share can be listened to";
+        let up = Up { name: "store_up", help, peer: self.store.clone() };
+        registry.register_collector(Box::new(up));
         registry.register(
             "logouts",
             "Sessions that were ended before their time was over",
@@ -252,6 +263,12 @@ impl Metrics {
     /// A session that began by `via` was ended.
     pub fn logged_out(&self, via: Via, kind: Logout) {
         self.logouts.get_or_create(&[("kind", kind.word()), ("via", via.word())]).inc();
+    }
+
+    /// So many sessions are known to `store` as ended.
+    pub fn know_ended_sessions(&self, (store, count): (&'static str, usize)) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.ended_sessions.get_or_create(&[("store", store.into())]).set(count);
     }
 
     /// A one-time code was tried.

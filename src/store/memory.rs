@@ -26,6 +26,11 @@ impl Memory {
         self.ended.pin().contains_key(session)
     }
 
+    /// How many sessions were ended whose cookies could still be shown.
+    pub fn count(&self) -> usize {
+        self.ended.len()
+    }
+
     /// Uses up the login attempt whose state is `state`, until `expires_at`; `false` when it was used before.
     pub fn use_up(&self, state: [u8; 32], expires_at: i64) -> bool {
         self.used.pin().try_insert(state, expires_at).is_ok()

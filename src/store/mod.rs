@@ -15,7 +15,7 @@ pub use shared::{Settings, StoreError};
 
 use crate::auth::SessionId;
 use crate::clock::Clock;
-use crate::metrics::Health;
+use crate::metrics::{Health, Peer};
 use shared::Shared;
 
 /// Which sessions were ended before their time, and which login attempts were used.
@@ -31,10 +31,11 @@ impl Store {
         Self { local: Arc::default(), shared: None }
     }
 
-    /// Shares with every replica that has the same `settings`. Connects in the background.
-    pub fn shared(settings: &Settings, clock: Clock) -> Result<Self, StoreError> {
+    /// Shares with every replica that has the same `settings`, and tells `server` how that one does. Connects in the
+    /// background.
+    pub fn shared(settings: &Settings, server: Peer, clock: Clock) -> Result<Self, StoreError> {
         let local: Arc<Memory> = Arc::default();
-        let shared = Shared::start(settings, Arc::clone(&local), clock)?;
+        let shared = Shared::start(settings, Arc::clone(&local), server, clock)?;
         Ok(Self { local, shared: Some(shared) })
     }
 
@@ -69,6 +70,11 @@ impl Store {
     /// How the store that replicas share does; `None` without one.
     pub fn health(&self) -> Option<Health> {
         self.shared.as_ref().map(Shared::health)
+    }
+
+    /// How many sessions are known to have ended whose cookies could still be shown, and what the store is called.
+    pub fn ended_sessions(&self) -> (&'static str, usize) {
+        (if self.shared.is_some() { "redis" } else { "memory" }, self.local.count())
     }
 
     /// Forgets what is past.

@@ -58,10 +58,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn start(settings: &Settings, local: Arc<Memory>, clock: Clock) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        settings: &Settings,
+        local: Arc<Memory>,
+        server: Peer,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let client = Client::open(settings.url.expose_secret()).map_err(|_| StoreError::Url)?;
         let (waiting, to_tell) = mpsc::channel(MAX_WAITING);
-        let server = Peer::default();
         let listening = Listening { client: client.clone(), local, server: server.clone(), clock };
         let tasks = [tokio::spawn(listening.run()), tokio::spawn(tell(client.clone(), to_tell))];
         Ok(Self { client, waiting, server, tasks })

@@ -11,7 +11,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::{Gateway, answer};
-use crate::metrics::{Health, Metrics};
+use crate::metrics::Health;
 
 /// Whether requests should be sent here. Clones say the same.
 #[derive(Clone, Debug, Default)]
@@ -39,9 +39,9 @@ impl Readiness {
 /// None asks a peer, and none that is down changes a status: a restart mends nothing then, and taking
 /// every replica out of service at once would end what still works.
 pub fn router(readiness: Readiness, gateway: Arc<Gateway>) -> Router {
-    let metrics = Arc::clone(&gateway.metrics);
-    let said = get(async move |headers: HeaderMap| exposition(&metrics, &headers));
     let timed = middleware::from_fn_with_state(gateway.metrics.requests("admin"), answer::time);
+    let counted = Arc::clone(&gateway);
+    let said = get(async move |headers: HeaderMap| exposition(&counted, &headers));
     let ready = get(async move |uri: Uri| ready(&readiness, &gateway, &uri));
     let routes = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", ready);
     routes.route("/metrics", said).layer(timed)
@@ -86,7 +86,9 @@ fn in_words(health: Health) -> (bool, String) {
 }
 
 /// In the format that is asked for: Prometheus names `OpenMetrics` in `Accept` where it reads it.
-fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {
+fn exposition(gateway: &Gateway, headers: &HeaderMap) -> Response {
+    let metrics = &gateway.metrics;
+    metrics.know_ended_sessions(gateway.store.ended_sessions());
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let (kind, said) = if accepted.any(|accept| accept.contains("application/openmetrics-text")) {
         ("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.open_metrics())
