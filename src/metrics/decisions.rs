@@ -50,7 +50,8 @@ pub(super) fn none_took() -> Took {
     Family::new_with_constructor(|| Times::by(&BOUNDS))
 }
 
-/// What became of requests at one place. Counting is one step on an atomic: every label is resolved beforehand.
+/// What became of requests at one place, and how soon. Counting is three steps on atomics: every label is resolved
+/// beforehand.
 #[derive(Debug)]
 pub struct Decisions {
     took: Times,

@@ -3,6 +3,7 @@
 //! No label holds anything that a request or a person brought: each value is a word of ours or of the settings.
 
 mod calls;
+mod carried;
 mod decisions;
 mod peer;
 mod process;
@@ -24,6 +25,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use calls::ProviderCalls;
+pub use carried::Carried;
 pub use decisions::Decisions;
 pub use peer::{Failure, Health, Peer};
 pub use reload::Reload;
@@ -61,6 +63,8 @@ pub struct Metrics {
     pub token_cache: TokenCache,
     /// The store that replicas share.
     pub store: Peer,
+    /// What is carried to the UI and back.
+    pub carried: Carried,
     /// Tunnels.
     pub websockets: Websockets,
     /// What is read anew.
@@ -81,6 +85,8 @@ pub struct Metrics {
 pub struct Websockets {
     /// Those that are open, or about to be.
     pub open: Gauge,
+    up: Counter,
+    down: Counter,
     closed: Counters<1>,
 }
 
@@ -159,6 +165,7 @@ impl Metrics {
         let help = "Time until it was known whether a request may pass, and with which token";
         ours.register_with_unit("decision_duration", help, Unit::Seconds, took.clone());
         let decisions = (&decisions, &took);
+        let carried = Carried::register(ours);
         let metrics = Self {
             registry: Registry::default(),
             auth_request: Decisions::of(decisions, "auth-request"),
@@ -170,7 +177,12 @@ impl Metrics {
             token_requests: TokenRequests::default(),
             token_cache: TokenCache::register(ours),
             store: Peer::default(),
-            websockets: Websockets::default(),
+            websockets: Websockets {
+                up: carried.up.clone(),
+                down: carried.down.clone(),
+                ..Websockets::default()
+            },
+            carried,
             reload: Reload::default(),
             connections: Gauges::default(),
             requests: Requests::default(),
@@ -297,6 +309,15 @@ impl Metrics {
 }
 
 impl Websockets {
+    /// So many bytes came from the client and from the UI.
+    pub fn carried(&self, up: u64, down: u64) {
+        for (counter, bytes) in [(&self.up, up), (&self.down, down)] {
+            if bytes > 0 {
+                counter.inc_by(bytes);
+            }
+        }
+    }
+
     /// A tunnel ended, for `reason`.
     pub fn closed(&self, reason: &'static str) {
         self.closed.get_or_create(&[("reason", reason.into())]).inc();

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -25,6 +26,8 @@ pub(super) struct Direction {
     written: usize,
     state: State,
     must_flush: bool,
+    /// Bytes that were read and not asked for yet by [`Self::take_read`].
+    read: u64,
     frames: Frames,
     /// What is said once no frame is half sent, and then nothing more.
     last: Option<Vec<u8>>,
@@ -43,7 +46,12 @@ impl Direction {
     pub(super) fn with(waiting: Vec<u8>) -> Self {
         let mut frames = Frames::default();
         frames.pass(&waiting);
-        Self { waiting, frames, ..Self::default() }
+        Self { read: waiting.len() as u64, waiting, frames, ..Self::default() }
+    }
+
+    /// How many bytes were read since this was asked.
+    pub(super) fn take_read(&mut self) -> u64 {
+        mem::take(&mut self.read)
     }
 
     /// Finishes the frame under way, says `last` behind it, and then nothing more.
@@ -137,6 +145,7 @@ impl Direction {
             return Ok(Poll::Ready(()));
         }
         self.frames.pass(bytes);
+        self.read += bytes.len() as u64;
         let written = match Pin::new(writer).poll_write(context, bytes) {
             Poll::Pending => 0,
             Poll::Ready(written) => written?,

@@ -164,11 +164,13 @@ impl Place {
         let (mut client, client_ahead) = client;
         let (mut upstream, upstream_ahead) = upstream;
         let (mut up, mut down) = (Direction::with(client_ahead), Direction::with(upstream_ahead));
+        let tunnels = Arc::clone(&self.tunnels);
         let why = {
             let mut closed = pin!(self.closed(life));
             poll_fn(|context| {
                 let is_sent = up.poll(context, &mut client, &mut upstream);
                 let is_received = down.poll(context, &mut upstream, &mut client);
+                tunnels.counts.carried(up.take_read(), down.take_read());
                 let has_failed =
                     [&is_sent, &is_received].iter().any(|end| matches!(end, Poll::Ready(Err(_))));
                 if has_failed || (is_sent.is_ready() && is_received.is_ready()) {

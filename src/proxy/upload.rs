@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use prometheus_client::metrics::counter::Counter;
 
 use crate::edge::scrub;
 
@@ -20,6 +21,7 @@ pub struct Upload(Option<Box<Sending>>);
 struct Sending {
     body: Incoming,
     sent: Arc<AtomicU64>,
+    bytes: Counter,
 }
 
 /// How far a body got: while it moves, nobody has waited for the answer yet.
@@ -27,12 +29,12 @@ struct Sending {
 pub(super) struct Progress(Option<Arc<AtomicU64>>);
 
 impl Upload {
-    /// The whole of `body`.
-    pub fn of(body: Incoming) -> Self {
+    /// The whole of `body`, whose bytes are told to `bytes`.
+    pub fn of(body: Incoming, bytes: &Counter) -> Self {
         if body.is_end_stream() {
             Self::none()
         } else {
-            Self(Some(Box::new(Sending { body, sent: Arc::default() })))
+            Self(Some(Box::new(Sending { body, sent: Arc::default(), bytes: bytes.clone() })))
         }
     }
 
@@ -67,6 +69,9 @@ impl Body for Upload {
         sending.sent.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(frame.map(|frame| {
             let mut frame = frame?;
+            if let Some(data) = frame.data_ref() {
+                sending.bytes.inc_by(data.len() as u64);
+            }
             if let Some(trailers) = frame.trailers_mut() {
                 scrub::trailers_for_upstream(trailers);
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Buf, Frame, SizeHint};
 
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -57,6 +57,11 @@ impl<B> Lent<B> {
         self.gateway.clock.now().as_second() >= *expires_at || self.gateway.store.is_ended(session)
     }
 
+    fn count<D: Buf, E>(&self, frame: &Result<Frame<D>, E>) {
+        let data = frame.as_ref().ok().and_then(Frame::data_ref);
+        self.gateway.metrics.carried.down.inc_by(data.map_or(0, D::remaining) as u64);
+    }
+
     /// Ready once the session has ended.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -86,6 +91,7 @@ where
         let is_over = match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(frame)) if !self.is_over() => {
+                self.count(&frame);
                 return Poll::Ready(Some(frame.map_err(Into::into)));
             }
             Poll::Ready(Some(_)) => true,

@@ -100,7 +100,9 @@ pub(super) fn carry<'a>(
     let watch = Stopwatch::start();
     let passage = Passage { gateway, upstream, door, peer, head, id, now, watch };
     match passage.open() {
-        ControlFlow::Continue(onward) => Either::Left(passage.go(onward, Upload::of(body))),
+        ControlFlow::Continue(onward) => {
+            Either::Left(passage.go(onward, Upload::of(body, &gateway.metrics.carried.up)))
+        }
         ControlFlow::Break(response) => Either::Right(ready(response)),
     }
 }
@@ -297,8 +299,10 @@ impl Passage<'_> {
     async fn forward(&self, fit: Fit, body: Upload, may_repeat: bool) -> Response {
         let request = Box::new(self.request(fit.headers, body));
         let again = || if may_repeat { self.again() } else { None };
+        let watch = Stopwatch::start();
         let answered = self.upstream.forwarder.forward(request, again).await;
         self.answer(
+            watch,
             answered.map(|response| response.map(|body| Body::new(Lent::new(body, self.gateway, fit.lease)))),
         )
     }
@@ -320,17 +324,23 @@ impl Passage<'_> {
         let mut request = self.request(fit.headers, Upload::none());
         // The client's own connection is in there.
         *request.extensions_mut() = mem::take(&mut self.head.extensions);
+        let watch = Stopwatch::start();
         let answered = self.upstream.forwarder.tunnel(Box::new(request), (place, life), bare).await;
-        self.answer(answered.map(|response| {
-            response.map(|body| match body {
-                http_body_util::Either::Left(body) => Body::new(body),
-                http_body_util::Either::Right(_) => Body::empty(),
-            })
-        }))
+        self.answer(
+            watch,
+            answered.map(|response| {
+                response.map(|body| match body {
+                    http_body_util::Either::Left(body) => Body::new(body),
+                    http_body_util::Either::Right(_) => Body::empty(),
+                })
+            }),
+        )
     }
 
     /// The upstream's answer, or ours where there is none.
-    fn answer(&self, answered: Result<Response, ForwardError>) -> Response {
+    fn answer(&self, watch: Stopwatch, answered: Result<Response, ForwardError>) -> Response {
+        let status = answered.as_ref().map_or_else(ForwardError::status, Response::status);
+        self.gateway.metrics.carried.answered(status, watch.elapsed());
         match answered {
             Ok(mut response) => {
                 keep_our_cookies_ours(&mut response);
