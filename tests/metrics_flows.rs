@@ -202,3 +202,16 @@ async fn a_store_that_is_away_is_told() {
         .await;
     assert_says(&app, &["store_up 0", r#"ended_sessions{store="redis"} 0"#]).await;
 }
+
+#[tokio::test]
+async fn a_provider_is_called_by_its_issuers_host_and_may_not_answer_at_all() {
+    let issuer = "http://localhost:1/realms/it".to_owned();
+    let app = Setup::default().settings(|settings| settings.oidc.issuer = issuer).start().await;
+    assert_eq!(app.browser().open("/lamplighter/login?rd=/").await.status, 503);
+    let counted = [
+        r#"idp_up{provider="localhost"} 0"#,
+        r#"idp_request_duration_seconds_count{provider="localhost",endpoint="discovery",code="none"} 1"#,
+        r#"logins_total{provider="localhost",result="failure",reason="provider-unreachable"} 1"#,
+    ];
+    assert_says(&app, &counted).await;
+}
