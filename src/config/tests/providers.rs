@@ -49,6 +49,7 @@ fn index() -> String {
     for known in ALL {
         let tried = match known.tried {
             Tried::Run(_) => "**yes**",
+            Tried::ByHand(what) => &format!("by hand: {what}"),
             Tried::InItsShape(_) => "in its shape",
             Tried::No => "no",
         };
@@ -67,6 +68,11 @@ fn of(known: &Known) -> String {
     let tried = match known.tried {
         Tried::Run(what) => {
             format!("**Run**: a test signs people in at {what}, set up with what is printed for it.")
+        }
+        Tried::ByHand(what) => {
+            format!(
+                "**Run by hand**: people signed in at {what}, set up as this page says. No test does it again."
+            )
         }
         Tried::InItsShape(what) => format!("**Not run itself**: tests sign people in at {what}."),
         Tried::No => "**Not run**: what stands here comes from its documentation.".to_owned(),
