@@ -237,13 +237,18 @@ pub static POCKET_ID: Known = Known {
     issuer: "https://id.example.com",
     scopes: WITH_GROUPS,
     groups_claim: "groups",
-    groups: "group names",
+    groups: "group names, not their friendly names, with the scope `groups`",
     name_claim: USERNAME,
     lacks: &[
-        "People sign in by passkey alone.",
-        "Which groups may use a client is set at the client, beside lamplighter's roles.",
+        "People sign in by passkey, or by a code that an administrator gives them once.",
+        "Anybody who has an account there may use a new client; *Restrict* at the client names groups, beside lamplighter's roles. \
+         Whoever is in none of them reads so at Pocket ID and does not come back here.",
+        "A client whose callback URL is left empty gets the one that the first person comes with: set it.",
+        "With PKCE on it still takes the method `plain`; lamplighter always uses S256.",
+        "`email_verified` is set for each person at Pocket ID: who lacks it has no address here, and no role by `emails`.",
+        "*Sign in as someone else* asks for a passkey, but whoever is signed in at Pocket ID stays so: sign out there first.",
     ],
-    tried: Tried::No,
+    tried: Tried::ByHand("Pocket ID 2.9.0"),
     formats: &[CONFIG],
 };
 
