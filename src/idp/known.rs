@@ -259,15 +259,18 @@ pub static AUTHELIA: Known = Known {
     issuer: "https://auth.example.com",
     scopes: WITH_GROUPS,
     groups_claim: "groups",
-    groups: "group names, from userinfo",
+    groups: "group names, from userinfo, with the scope `groups`",
     name_claim: USERNAME,
     lacks: &[
         "Since 4.39 the ID token has neither groups nor names unless the client has a `claims_policy`: leave `userinfo` \
          at `when-needed`.",
-        "It needs a key of its own to sign ID tokens (`identity_providers.oidc.jwks`).",
+        "A scope that the client does not list ends in `invalid_scope`.",
+        "It does not start without a key of its own to sign ID tokens (`identity_providers.oidc.jwks`).",
         "It keeps the client secret as a digest.",
+        "`email_verified` is true of everybody in its file of users, whatever the address there.",
+        "It asks people for their consent at each sign-in unless the client has `consent_mode: implicit`.",
         "There is no sign-out at Authelia from here.",
     ],
-    tried: Tried::No,
+    tried: Tried::ByHand("Authelia 4.39.20"),
     formats: &[CONFIG],
 };
