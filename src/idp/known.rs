@@ -221,12 +221,18 @@ pub static KANIDM: Known = Known {
     name_claim: USERNAME,
     lacks: &[
         "The issuer ends in the client's own name.",
-        "The client's scope map must give `openid profile email groups` to the groups that may sign in.",
+        "The client's scope map must give all of `openid profile email groups` to the groups that may sign in: with one \
+         scope less, and for everybody else, Kanidm says *Access Denied* and nobody comes back here.",
+        "With the scope `groups_name` (since 1.8) in place of `groups`, in the scope map and in `scopes`, groups are names: \
+         `k8s_admins`.",
         "`preferred_username` is the SPN unless the client prefers the short name.",
-        "ID tokens are ES256, which lamplighter takes; older clients may have RS256, which it takes, too.",
+        "Of a redirect URI that it does not know it says `InvalidState`, and no more.",
+        "`email_verified` is true of everybody who has an address there.",
+        "ID tokens are ES256, which lamplighter takes; a client with *legacy crypto* has RS256, which it takes, too.",
+        "*Sign in as someone else* asks for the password of whoever is signed in at Kanidm: sign out there first.",
         "There is no sign-out at Kanidm from here.",
     ],
-    tried: Tried::No,
+    tried: Tried::ByHand("Kanidm 1.11.1"),
     formats: &[CONFIG],
 };
 
