@@ -26,6 +26,14 @@ async fn cf_1_discovery_that_names_another_issuer_is_refused_and_the_log_names_b
 }
 
 #[tokio::test]
+async fn cf_5_where_no_document_is_the_log_doubts_the_issuer() {
+    let logs = common::logs::Logs::keep();
+    assert_eq!(login_with(Faults::discovery(Reply::status(404))).await.refusal(), (502, "provider-refused"));
+    let line = logs.line("provider-refused");
+    assert!(line.contains("compare oidc.issuer"), "{line}");
+}
+
+#[tokio::test]
 async fn cf_3_the_document_is_below_the_issuer_with_and_without_a_slash() {
     for path in ["", "/realms/demo", "/application/o/headlamp/"] {
         let app = Setup::default().provider(|provider| provider.path = path.to_owned()).start().await;

@@ -82,6 +82,20 @@ async fn cb_20_each_failure_of_the_token_endpoint_is_told_apart() {
 }
 
 #[tokio::test]
+async fn cb_20_who_is_no_client_of_the_provider_is_told_what_to_compare() {
+    let logs = common::logs::Logs::keep();
+    let reply = Reply::text(401, "application/json", r#"{"error":"invalid_client"}"#);
+    let page = with_token_reply(reply).await;
+    assert!(
+        page.body.contains("does not know lamplighter by its client id and client secret"),
+        "{}",
+        page.body
+    );
+    let line = logs.line("provider-refused");
+    assert!(line.contains("compare oidc.clientId and the client secret"), "{line}");
+}
+
+#[tokio::test]
 async fn cb_21_an_answer_that_is_no_token_response_is_refused() {
     let without = |name: &'static str| Reply::json(move |body| remove(body, name));
     let typed = |token_type: &'static str| Reply::json(move |body| body["token_type"] = json!(token_type));

@@ -31,8 +31,8 @@ pub enum ProviderError {
     Settings(String),
     /// Discovery names another issuer.
     #[error(
-        "discovery names the issuer {found:?}, but oidc.issuer is {configured:?}: they must be equal to the \
-         byte, so set oidc.issuer to what the provider says (mind the slash at the end)"
+        "discovery names the issuer {found:?}, but oidc.issuer is {configured:?}: {hint}",
+        hint = issuer_hint(configured, found)
     )]
     IssuerMismatch {
         /// What we were told.
@@ -50,7 +50,7 @@ pub enum ProviderError {
     #[error("the {0} endpoint answered with a redirect, which is not followed: name its final address")]
     Redirected(Endpoint),
     /// The provider refused.
-    #[error("the {0} endpoint refused: {1}")]
+    #[error("the {0} endpoint refused: {1}{hint}", hint = refusal_hint(*.0, .1))]
     Refused(Endpoint, String),
     /// No key of the provider fits, or the signature is wrong.
     #[error("the ID token's signature cannot be verified with the provider's keys: {0}")]
@@ -101,6 +101,11 @@ impl ProviderError {
             | Self::Signature(_)
             | Self::TooLarge(_) => Remedy::Operator,
         }
+    }
+
+    /// Whether our client id or our secret is not what the provider has (RFC 6749 section 5.2).
+    pub fn is_unknown_client(&self) -> bool {
+        matches!(self, Self::Refused(Endpoint::Token, code) if code == "invalid_client")
     }
 
     /// The reason in one word.
@@ -159,5 +164,51 @@ fn hint(error: ClaimsError) -> &'static str {
             ": compare the clocks of both machines"
         }
         _ => "",
+    }
+}
+
+/// Where authentik has an application's discovery document, whatever its issuer is.
+const AUTHENTIKS: &str = "/application/o/";
+
+/// What an operator should do about an issuer that is not the configured one.
+fn issuer_hint(configured: &str, found: &str) -> &'static str {
+    if configured.contains(AUTHENTIKS) && !found.contains(AUTHENTIKS) {
+        "in Authentik, the OAuth2 provider's Issuer mode is the same identifier for all providers; choose the other one"
+    } else {
+        "they must be equal to the byte, so set oidc.issuer to what the provider says (mind the slash at the end)"
+    }
+}
+
+/// What an operator should do about a refusal.
+fn refusal_hint(endpoint: Endpoint, code: &str) -> &'static str {
+    match (endpoint, code) {
+        (Endpoint::Discovery, "status 404") => {
+            ": there is no such document; compare oidc.issuer with what the provider says of itself"
+        }
+        (Endpoint::Token, "invalid_client") => {
+            ": compare oidc.clientId and the client secret with those that the provider has"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mismatch(configured: &str, found: &str) -> String {
+        ProviderError::IssuerMismatch { configured: configured.to_owned(), found: found.to_owned() }
+            .to_string()
+    }
+
+    #[test]
+    fn an_issuer_for_all_of_authentiks_providers_is_changed_there_and_any_other_here() {
+        let own = "https://idp/application/o/ui/";
+        let there = "in Authentik, the OAuth2 provider's Issuer mode";
+        assert!(mismatch(own, "https://idp/").contains(there));
+        for (configured, found) in [(own, "https://idp/application/o/ui"), ("https://idp/", "https://idp")] {
+            let message = mismatch(configured, found);
+            assert!(message.contains("set oidc.issuer") && !message.contains(there), "{message}");
+        }
     }
 }

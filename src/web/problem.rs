@@ -208,6 +208,9 @@ fn operator_sentence(error: &ProviderError) -> &'static str {
         "reserved-name" => {
             "The provider gives you a name or a group that begins with `system:`, which Kubernetes keeps for itself."
         }
+        "provider-refused" if error.is_unknown_client() => {
+            "The provider does not know lamplighter by its client id and client secret."
+        }
         "provider-refused" => "The provider refused what lamplighter asked of it.",
         _ => "The provider is set up otherwise than lamplighter was told.",
     }
