@@ -90,6 +90,21 @@ async fn whoever_signed_out_stays_out_until_they_say_otherwise() {
 }
 
 #[tokio::test]
+async fn who_signed_out_and_came_back_without_a_role_may_be_somebody_else() {
+    let app = App::start().await;
+    let mut browser = app.signed_in("ada").await;
+    sign_out(&mut browser).await;
+    let callback = browser.callback_for(&format!("{LOGIN}&resume=1"), "nora").await;
+    assert_eq!(browser.open(&callback).await.refusal(), (403, "no-role"));
+
+    let switch = format!("{LOGIN}&switch=1");
+    let page = browser.request(&Method::GET, &switch, OWN_LINK).await;
+    assert!(page.status == 303 && page.location().contains("prompt=login"), "{page:?}");
+    let page = browser.request(&Method::GET, &switch, FOREIGN_LINK).await;
+    assert!(page.status == 200 && page.body.contains("You are signed out"), "{page:?}");
+}
+
+#[tokio::test]
 async fn a_foreign_link_does_not_sign_anybody_in_again() {
     let app = App::start().await;
     let mut browser = app.signed_in("ada").await;

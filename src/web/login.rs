@@ -58,7 +58,7 @@ pub(super) async fn login(
     match gateway.decide(&headers, &request, &mut buffer, now) {
         Decision::Allow(grant) => go_back(&gateway, grant, &problem, now).await,
         Decision::Challenge(Challenge::SignedOut)
-            if !(ask.resumes && request.provenance != Provenance::Foreign) =>
+            if !(ask.is_meant() && request.provenance != Provenance::Foreign) =>
         {
             answer::page(StatusCode::OK, &signed_out(&gateway, &ask.back))
         }
@@ -77,6 +77,11 @@ pub(super) async fn login(
 }
 
 impl Ask {
+    /// Whether a person asked to sign in, by a button of ours.
+    fn is_meant(&self) -> bool {
+        self.resumes || self.switches
+    }
+
     /// Reads the query: what stands twice is as good as absent.
     fn read(query: &str, gateway: &Gateway) -> Self {
         let single = |wanted: &str| {
