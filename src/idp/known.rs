@@ -52,10 +52,11 @@ pub static AUTHENTIK: Known = Known {
         "Since 2025.10 it says `email_verified: false` of everybody, so that no role matches by `emails`: use groups.",
         "The issuer mode `global` is not supported: its issuer is not where its discovery document is.",
         "It makes its issuer from the address at which it is asked: reach it by the name that people use.",
+        "Since 2026.5 a provider that was not made in its admin interface has no grant types, and signs nobody in, unless they \
+         are named as they are here.",
+        "A scope without a mapping at its provider is left out in silence: without that of `profile`, nobody has groups.",
     ],
-    tried: Tried::InItsShape(
-        "node-oidc-provider 9, with authentik's issuer, its groups in `profile` and its `email_verified`",
-    ),
+    tried: Tried::Run("authentik 2025.8.1"),
     formats: &[CONFIG, authentik::STEPS, authentik::BLUEPRINT, authentik::TERRAFORM],
 };
 

@@ -32,7 +32,7 @@ async fn build(rig: &Rig, issuer: String, client: Client) -> House {
 }
 
 /// What `lamplighter idp` prints of the house's own configuration.
-fn printed(house: &House, name: &str, format: &str) -> String {
+pub(crate) fn printed(house: &House, name: &str, format: &str) -> String {
     let mut command = Command::new(PROGRAM);
     command.args(["idp", name, "--format", format, "--config"]).arg(house.folder.0.join("config.yaml"));
     let output = command.env_clear().output().expect("the program starts");
@@ -59,7 +59,7 @@ fn keycloaks_form(page: &Page) -> Option<String> {
 }
 
 /// Asks the check as an ingress does, and the API server whose token that is.
-async fn assert_is_in(house: &House, visitor: &Visitor, (user, groups, role): (&str, &str, &str)) {
+pub(crate) async fn assert_is_in(house: &House, visitor: &Visitor, (user, groups, role): (&str, &str, &str)) {
     let authz = format!("http://{}/authz/auth-request", house.lamplighter.authz);
     let answer = house::check(&authz, &format!("{}/config", house.site), &visitor.cookies()).await;
     assert_eq!(answer.status(), 200);

@@ -10,6 +10,7 @@
     reason = "these are tests; what a person reads is on stderr"
 )]
 
+mod authentik;
 mod browser;
 mod caddy;
 mod chart;
@@ -66,7 +67,8 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(4);
     let parts = Parts(Rig::find());
     if !arguments.list {
-        for missing in [parts.0.as_ref().err(), rig::headlamp().as_ref().err()].into_iter().flatten() {
+        let (headlamp, authentik) = (rig::headlamp().err(), rig::authentik().err());
+        for missing in [parts.0.as_ref().err(), headlamp.as_ref(), authentik.as_ref()].into_iter().flatten() {
             eprintln!("left out: {missing}");
         }
     }
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         sidecar::tests(&parts),
         idle::tests(&parts),
         idp::tests(&parts),
+        authentik::tests(&parts),
         kubectl::tests(&parts),
         fallback::tests(&parts),
         browser::tests(&parts),

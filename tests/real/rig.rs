@@ -115,6 +115,27 @@ pub(crate) fn headlamp() -> Result<SocketAddr, String> {
     address.parse().map_err(|error| format!("HEADLAMP_URL is not http://ADDRESS:PORT: {url} ({error})"))
 }
 
+/// authentik, where somebody runs one.
+#[derive(Clone)]
+pub(crate) struct Authentik {
+    /// Its address on this machine, over plain HTTP.
+    pub(crate) url: String,
+    /// A token for its API.
+    pub(crate) token: String,
+}
+
+/// authentik itself, where somebody runs one for tests alone, server and worker, both with `LAMPLIGHTER_CLIENT_SECRET` in their
+/// environment: `http://ADDRESS:PORT` in `AUTHENTIK_URL`, and a token for its API, of an administrator, in `AUTHENTIK_TOKEN`.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment where authentik is")]
+pub(crate) fn authentik() -> Result<Authentik, String> {
+    let url = std::env::var("AUTHENTIK_URL").map_err(|_| {
+        "authentik is in no package registry: run one for tests alone, and name it by AUTHENTIK_URL=http://ADDRESS:PORT and AUTHENTIK_TOKEN"
+    })?;
+    let token = std::env::var("AUTHENTIK_TOKEN")
+        .map_err(|_| "AUTHENTIK_URL names one, and AUTHENTIK_TOKEN no token for its API")?;
+    Ok(Authentik { url: url.trim_end_matches('/').to_owned(), token })
+}
+
 /// A program of the rig's on the PATH, or the sentence that says what is missing.
 #[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
 pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
