@@ -67,8 +67,6 @@ pub enum Tried {
     Run(&'static str),
     /// People signed in at this program, set up as its page says. No test does it again.
     ByHand(&'static str),
-    /// A test signs people in at another program that does the same in what is named here.
-    InItsShape(&'static str),
     /// What is said of it comes from its documentation.
     No,
 }

@@ -50,7 +50,6 @@ fn index() -> String {
         let tried = match known.tried {
             Tried::Run(_) => "**yes**",
             Tried::ByHand(what) => &format!("by hand: {what}"),
-            Tried::InItsShape(_) => "in its shape",
             Tried::No => "no",
         };
         let (title, name, groups) = (known.title, known.name, known.groups);
@@ -74,7 +73,6 @@ fn of(known: &Known) -> String {
                 "**Run by hand**: people signed in at {what}, set up as this page says. No test does it again."
             )
         }
-        Tried::InItsShape(what) => format!("**Not run itself**: tests sign people in at {what}."),
         Tried::No => "**Not run**: what stands here comes from its documentation.".to_owned(),
     };
     let formats: Vec<_> = known.formats.iter().map(|format| format!("`{}`", format.name)).collect();
