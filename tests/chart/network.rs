@@ -17,6 +17,7 @@ pub(crate) fn tests(parts: &Parts) -> Vec<Trial> {
         parts.test("network::the_ingress_removes_the_headers_that_the_documentation_names", annotations),
         parts.test("network::routes_lead_to_the_public_port_on_the_sites_host", routes),
         parts.test("network::monitors_find_the_admin_port_alone", monitors),
+        parts.test("network::services_lead_to_the_numbers_of_ports_that_lamplighter_has", targets),
     ]
 }
 
@@ -224,7 +225,7 @@ fn routes(helm: &Helm) {
 fn monitors(helm: &Helm) {
     let objects = helm.objects("everything");
     let service = pick(&objects, "Service", "lamplighter-metrics");
-    let ports = json!([{"name": "admin", "port": 9090, "targetPort": "admin", "protocol": "TCP"}]);
+    let ports = json!([{"name": "admin", "port": 9090, "targetPort": 9090, "protocol": "TCP"}]);
     assert_eq!(service["spec"]["ports"], ports);
     let monitor = &pick(&objects, "ServiceMonitor", "lamplighter")["spec"];
     for (key, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
@@ -242,5 +243,24 @@ fn monitors(helm: &Helm) {
         let service = pick(&objects, "Service", "lamplighter");
         assert_eq!(spec["selector"]["matchLabels"], service["spec"]["selector"], "{name}: the same pods");
         assert_eq!(spec["podMetricsEndpoints"][0]["port"], "admin", "{name}");
+    }
+}
+
+/// Before 1.33, Kubernetes finds no port by its name in a sidecar, which is an init container.
+fn targets(helm: &Helm) {
+    for name in examples() {
+        let objects = helm.objects_with(&name, "monitoring: {serviceMonitor: true, podMonitor: false}");
+        let numbers: BTreeSet<_> = container(&pod(&objects))["ports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|port| port["containerPort"].clone().to_string())
+            .collect();
+        for service in objects.iter().filter(|object| object.kind() == "Service") {
+            for port in service.0["spec"]["ports"].as_array().unwrap() {
+                let number = port["targetPort"].to_string();
+                assert!(numbers.contains(&number), "{name}: {}: {number}", service.title());
+            }
+        }
     }
 }
