@@ -58,7 +58,7 @@ fn headlamp(helm: &Helm) {
     }
 }
 
-fn lint(helm: &Helm) {
+pub(crate) fn lint(helm: &Helm) {
     let chart = chart();
     helm.run(&["lint", "--strict", path(&chart)]).unwrap();
     for name in examples() {

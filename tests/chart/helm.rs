@@ -44,18 +44,16 @@ pub(crate) fn is_required() -> bool {
 }
 
 impl Helm {
-    /// The Helm on the PATH, or the sentence that says what is missing.
+    /// The Helm of this version that is on the PATH as `name`, or the sentence that says what is missing.
     #[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
-    pub(crate) fn find() -> Result<Self, String> {
+    pub(crate) fn find(name: &str, version: &str) -> Result<Self, String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found =
-            std::env::split_paths(&path).map(|folder| folder.join("helm")).find(|file| file.is_file());
+        let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
         let remedy = r#"`tests/rig/rig build`, `tests/rig/rig up`, then `eval "$(tests/rig/rig env)"`"#;
-        let helm = Self(found.ok_or_else(|| format!("there is no helm on the PATH: {remedy}"))?);
-        // Helm 3 renders the same, but shows an installation's notes to nobody who has no cluster.
+        let helm = Self(found.ok_or_else(|| format!("there is no {name} on the PATH: {remedy}"))?);
         match helm.run(&["version", "--short"]) {
-            Ok(version) if version.starts_with("v4.") => Ok(helm),
-            other => Err(format!("the helm on the PATH is not Helm 4 ({other:?}): {remedy}")),
+            Ok(said) if said.starts_with(&format!("v{version}.")) => Ok(helm),
+            other => Err(format!("the {name} on the PATH is not Helm {version} ({other:?}): {remedy}")),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The chart, as `helm template` renders it.
 //!
-//! Helm is the one on the PATH, where `eval "$(tests/rig/rig env)"` puts the rig's. Without one, the tests that need it say
-//! so and are ignored; with `LAMPLIGHTER_REQUIRE_RIG=1` they fail. So it is with the rig's API server, for the one that asks it.
+//! Helm 4 is on the PATH as `helm` and Helm 3 as `helm3`, where `eval "$(tests/rig/rig env)"` puts the rig's. Without them, the
+//! tests that need them say so and are ignored; with `LAMPLIGHTER_REQUIRE_RIG=1` they fail. So it is with the rig's API server, for
+//! the one that asks it.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +16,7 @@ mod forward_auth;
 mod golden;
 mod headlamp;
 mod helm;
+mod helm3;
 mod kubernetes;
 mod least_right;
 mod network;
@@ -32,11 +34,16 @@ use crate::helm::Helm;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let parts = Parts { helm: Helm::find(), api_server: ApiServer::find(), headlamp: headlamp::chart() };
+    let parts = Parts {
+        helm: Helm::find("helm", "4"),
+        helm3: Helm::find("helm3", "3"),
+        api_server: ApiServer::find(),
+        headlamp: headlamp::chart(),
+    };
     if !arguments.list {
-        let missing =
-            [parts.helm.as_ref().err(), parts.api_server.as_ref().err(), parts.headlamp.as_ref().err()];
-        for missing in missing.into_iter().flatten() {
+        let helms = [&parts.helm, &parts.helm3].map(|helm| helm.as_ref().err());
+        let others = [parts.api_server.as_ref().err(), parts.headlamp.as_ref().err()];
+        for missing in helms.into_iter().chain(others).flatten() {
             eprintln!("left out: {missing}");
         }
     }
@@ -52,6 +59,7 @@ fn main() -> ExitCode {
         forward_auth::tests(&parts),
         session_key::tests(&parts),
         headlamp::tests(&parts),
+        helm3::tests(&parts),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
 /// The parts that are there, or what is missing.
 struct Parts {
     helm: Result<Helm, String>,
+    helm3: Result<Helm, String>,
     api_server: Result<ApiServer, String>,
     headlamp: Result<PathBuf, String>,
 }
@@ -68,6 +77,15 @@ impl Parts {
     fn test(&self, name: &str, run: impl FnOnce(&Helm) + Send + 'static) -> Trial {
         match self.helm.clone() {
             Ok(helm) => trial(name, move || run(&helm)),
+            Err(missing) if helm::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
+            Err(_) => left_out(name),
+        }
+    }
+
+    /// A test that renders by Helm 3, and by Helm 4.
+    fn test_both(&self, name: &str, run: impl FnOnce(&Helm, &Helm) + Send + 'static) -> Trial {
+        match self.helm3.clone() {
+            Ok(helm3) => self.test(name, move |helm| run(&helm3, helm)),
             Err(missing) if helm::is_required() => Trial::test(name, move || Err(Failed::from(missing))),
             Err(_) => left_out(name),
         }

@@ -227,7 +227,7 @@ const CONTRADICTIONS: &[Row] = &[
     ),
 ];
 
-fn contradictions(helm: &Helm) {
+pub(crate) fn contradictions(helm: &Helm) {
     for (example, over, said) in CONTRADICTIONS {
         let refusal = helm.template(Some(example), over, &[]).expect_err(over);
         assert!(
@@ -237,14 +237,14 @@ fn contradictions(helm: &Helm) {
     }
 }
 
-fn at_once(helm: &Helm) {
+pub(crate) fn at_once(helm: &Helm) {
     let refusal = helm.template(None, "{}", &[]).unwrap_err();
     for key in ["image.repository", "site", "oidc.issuer", "oidc.clientId", "roles"] {
         assert!(refusal.contains(&format!("\n  {key}: is ")), "{key}: {refusal}");
     }
 }
 
-fn unknown(helm: &Helm) {
+pub(crate) fn unknown(helm: &Helm) {
     for (over, place, key) in [
         ("oidc: {isuer: x}", "/oidc", "isuer"),
         ("replicaCount: 2", "", "replicaCount"),
@@ -261,7 +261,7 @@ fn unknown(helm: &Helm) {
     }
 }
 
-fn misfits(helm: &Helm) {
+pub(crate) fn misfits(helm: &Helm) {
     for (over, place) in [
         ("mode: library", "/mode"),
         ("integration: {kind: apache}", "/integration/kind"),

@@ -275,7 +275,7 @@ async fn key(rig: Rig) {
 }
 
 /// Where lamplighter answers, once it does.
-async fn address_of(release: &Release) -> String {
+pub(crate) async fn address_of(release: &Release) -> String {
     release.namespace.wait_for_deployment("door-lamplighter");
     let path = "-o=jsonpath={.spec.clusterIP}";
     let address = release.namespace.kubectl(&["get", "service", "door-lamplighter", path]);
@@ -283,7 +283,7 @@ async fn address_of(release: &Release) -> String {
     format!("http://{address}:8080")
 }
 
-async fn assert_signed_in(visitor: &mut Visitor) {
+pub(crate) async fn assert_signed_in(visitor: &mut Visitor) {
     let page = visitor.ask(Ask::page("/lamplighter/whoami")).await;
     assert_eq!(page.status(), 200, "{}", page.body);
     assert!(page.body.contains("You are signed in"), "{}", page.body);

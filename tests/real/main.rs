@@ -15,6 +15,7 @@ mod browser;
 mod caddy;
 mod chart;
 mod chart_envoy_gateway;
+mod chart_helm3;
 mod chart_traefik;
 mod cluster;
 mod demo;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         chart::tests(&parts),
         chart_traefik::tests(&parts),
         chart_envoy_gateway::tests(&parts),
+        chart_helm3::tests(&parts),
         network_policy::tests(&parts),
         k3s::tests(&parts),
         flux::tests(&parts),

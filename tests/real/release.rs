@@ -18,6 +18,8 @@ pub(crate) struct Release {
     pub(crate) rig: Rig,
     /// As Helm calls it.
     name: &'static str,
+    /// Which Helm: Helm 4 is `helm`, and Helm 3 `helm3`.
+    pub(crate) program: &'static str,
     pub(crate) host: String,
     pub(crate) site: String,
     /// What the provider knows it by: an id and a secret.
@@ -49,7 +51,7 @@ impl Release {
         // As trust-manager would write it.
         let ca = format!("--from-file=ca.crt={}", rig.ca.display());
         namespace.kubectl(&["create", "configmap", "trust-bundle", &ca]);
-        Self { rig: rig.clone(), name, host, site, client, folder, namespace }
+        Self { rig: rig.clone(), name, program: "helm", host, site, client, folder, namespace }
     }
 
     /// The name of its objects.
@@ -74,12 +76,12 @@ impl Release {
     pub(crate) fn helm(&self, arguments: &[&str]) -> String {
         let output = self.helm_command().args(arguments).output().expect("helm is on the PATH, by `rig env`");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "helm {}: {said}", arguments.join(" "));
+        assert!(output.status.success(), "{} {}: {said}", self.program, arguments.join(" "));
         String::from_utf8(output.stdout).expect("helm writes UTF-8")
     }
 
     fn helm_command(&self) -> Command {
-        let mut command = Command::new("helm");
+        let mut command = Command::new(self.program);
         command.env("KUBECONFIG", &self.rig.kubeconfig).arg(format!("--namespace={}", self.namespace.name));
         command
     }
@@ -127,7 +129,7 @@ impl Release {
     }
 
     /// Takes the release away, and looks for what stays.
-    pub(crate) async fn assert_leaves_nothing(self) {
+    pub(crate) async fn assert_leaves_nothing(&self) {
         self.helm(&["uninstall", self.name, "--wait"]);
         self.assert_nothing_left().await;
     }

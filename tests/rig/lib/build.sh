@@ -6,6 +6,7 @@ KUBERNETES_VERSION=1.35.4
 ETCD_VERSION=v3.6.5
 COREDNS_VERSION=v1.15.0
 HELM_VERSION=v4.3.1
+HELM3_VERSION=v3.22.0 # which most people have still
 DEX_VERSION=v0.0.0-20260303133905-11d2eeb52b42 # 2.45.1, whose tags the module proxy does not know
 INGRESS_NGINX_VERSION=v0.0.0-20240708192948-52c50467d67d # 1.11; the module proxy serves nothing newer
 KEYCLOAK_VERSION=26.4.2
@@ -55,6 +56,7 @@ kube_dir() { artifact kube "$KUBERNETES_VERSION" "$(cat "$HERE/kube/main.go")" "
 etcd_dir() { artifact etcd "$ETCD_VERSION" "$(declare -f build_etcd build_tool)"; }
 coredns_dir() { artifact coredns "$COREDNS_VERSION" "$(declare -f build_coredns build_tool)"; }
 helm_dir() { artifact helm "$HELM_VERSION" "$(declare -f build_helm build_tool)"; }
+helm3_dir() { artifact helm3 "$HELM3_VERSION" "$(declare -f build_helm3 build_tool module_info)"; }
 dex_dir() { artifact dex "$DEX_VERSION" "$(declare -f build_dex build_tool)"; }
 keycloak_dir() { artifact keycloak "$KEYCLOAK_VERSION" "$(declare -f build_keycloak)"; }
 ingress_nginx_dir() { artifact ingress-nginx "$INGRESS_NGINX_VERSION" "$(declare -f build_ingress_nginx build_tool)"; }
@@ -68,6 +70,7 @@ build_all() {
   make_once "$(etcd_dir)" build_etcd
   make_once "$(kube_dir)" build_kube
   make_once "$(helm_dir)" build_helm
+  make_once "$(helm3_dir)" build_helm3
   make_once "$(dex_dir)" build_dex
   make_once "$(keycloak_dir)" build_keycloak
   make_once "$(crds_dir)" fetch_crds
@@ -87,7 +90,8 @@ build_all() {
 need_built() {
   local folder folders missing
   have node || die "needs Node.js"
-  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(dex_dir) $(keycloak_dir) $(crds_dir) $(node_modules_dir) $(proxies_dirs) $(flux_dir)"
+  folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(helm3_dir) $(dex_dir) $(keycloak_dir) $(crds_dir) $(node_modules_dir)"
+  folders="$folders $(proxies_dirs) $(flux_dir)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"
@@ -117,6 +121,18 @@ build_etcd() { build_tool "$1" etcd go.etcd.io/etcd/server/v3 "$ETCD_VERSION"; }
 build_helm() { build_tool "$1" helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION" "-X helm.sh/helm/v4/internal/version.version=$HELM_VERSION"; }
 build_dex() { build_tool "$1" dex github.com/dexidp/dex/cmd/dex "$DEX_VERSION" "-X main.version=$DEX_VERSION"; }
 build_coredns() { build_tool "$1" coredns github.com/coredns/coredns "$COREDNS_VERSION"; }
+
+# Unlike Helm 4, it has to be told which Kubernetes to think of where it sees none, and thinks of 1.20 otherwise.
+build_helm3() {
+  local helm=helm.sh/helm/v3 flags minor part
+  minor=$(go mod edit -json "$(module_info "$helm@$HELM3_VERSION" GoMod)" |
+    jq -r '.Require[] | select(.Path == "k8s.io/client-go").Version | split(".")[1]')
+  flags="-X $helm/internal/version.version=$HELM3_VERSION"
+  for part in lint/rules chartutil; do
+    flags="$flags -X $helm/pkg/$part.k8sVersionMajor=1 -X $helm/pkg/$part.k8sVersionMinor=$minor"
+  done
+  build_tool "$1" helm3 $helm/cmd/helm "$HELM3_VERSION" "$flags"
+}
 
 # The distribution, with what `kc.sh start` would find out anew each time found out once; its database is in memory.
 build_keycloak() {
