@@ -19,6 +19,7 @@ mod chart_helm3;
 mod chart_traefik;
 mod cluster;
 mod demo;
+mod disruption;
 mod envoy;
 mod envoy_gateway;
 mod fallback;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         chart_traefik::tests(&parts),
         chart_envoy_gateway::tests(&parts),
         chart_helm3::tests(&parts),
+        disruption::tests(&parts),
         network_policy::tests(&parts),
         k3s::tests(&parts),
         flux::tests(&parts),
