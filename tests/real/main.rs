@@ -11,6 +11,7 @@
 )]
 
 mod authentik;
+mod autoscaling;
 mod browser;
 mod caddy;
 mod chart;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         chart_envoy_gateway::tests(&parts),
         chart_helm3::tests(&parts),
         disruption::tests(&parts),
+        autoscaling::tests(&parts),
         network_policy::tests(&parts),
         k3s::tests(&parts),
         flux::tests(&parts),

@@ -80,9 +80,10 @@ build_all() {
   if $PODS; then
     make_once "$(coredns_dir)" build_coredns
     make_once "$(kube_router_dir)" build_kube_router
+    make_once "$(metrics_server_dir)" build_metrics_server
     make_once "$(ingress_nginx_dir)" build_ingress_nginx
   else
-    say "not root: CoreDNS, kube-router and ingress-nginx are left out, they need a node"
+    say "not root: CoreDNS, kube-router, the metrics server and ingress-nginx are left out, they need a node"
   fi
   say "built"
 }
@@ -95,7 +96,7 @@ need_built() {
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"
-    folders="$folders $(coredns_dir) $(kube_router_dir) $(ingress_nginx_dir) $(nginx_modules_dir)"
+    folders="$folders $(coredns_dir) $(kube_router_dir) $(metrics_server_dir) $(ingress_nginx_dir) $(nginx_modules_dir)"
   fi
   for folder in $folders; do
     [ -d "$folder" ] || die "${folder##*/} is not there: rig install && rig build"

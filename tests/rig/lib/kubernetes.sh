@@ -54,6 +54,13 @@ YAML
     --audit-log-mode=blocking --audit-log-maxsize=4096
     --kubelet-client-certificate="$PKI/apiserver-kubelet-client.crt" --kubelet-client-key="$PKI/apiserver-kubelet-client.key"
     --kubelet-preferred-address-types=InternalIP
+    # As kubeadm has it: by this pair a server that is a part of the API knows that it is the API server who says who asks.
+    --requestheader-client-ca-file="$PKI/front-proxy-ca.crt" --requestheader-allowed-names=front-proxy-client
+    --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group
+    --requestheader-extra-headers-prefix=X-Remote-Extra-
+    --proxy-client-cert-file="$PKI/front-proxy-client.crt" --proxy-client-key-file="$PKI/front-proxy-client.key"
+    # It asks such a server by itself: who tries a Service before kube-proxy knows it is led astray, and stays so.
+    --enable-aggregator-routing=true
   )
   if ! $PODS; then
     # Without a node there is only loopback, which cannot be an endpoint of the `kubernetes` Service.
@@ -71,6 +78,7 @@ start_controllers() {
     --kubeconfig="$RUN/kubernetes/kube-controller-manager.kubeconfig" --use-service-account-credentials \
     --service-account-private-key-file="$PKI/service-accounts.key" --root-ca-file="$PKI/cluster-ca.crt" \
     --service-cluster-ip-range="$SERVICE_RANGE" --bind-address=127.0.0.1 --secure-port="$CONTROLLER_MANAGER_PORT" \
+    --horizontal-pod-autoscaler-sync-period=2s \
     --cert-dir="$RUN/kubernetes/controller-manager"
   spawn kube-scheduler "$(kube_dir)/kube-scheduler" --leader-elect=false \
     --kubeconfig="$RUN/kubernetes/kube-scheduler.kubeconfig" --bind-address=127.0.0.1 --secure-port="$SCHEDULER_PORT" \

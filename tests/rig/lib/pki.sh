@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Throw-away certificates, new at each `up`. Two authorities on purpose: who trusts the sites must not by that trust the cluster.
+# Throw-away certificates, new at each `up`. Several authorities on purpose: who trusts the sites must not by that trust the cluster.
 
 make_run_folder() {
   # Its name in /tmp can be guessed: whoever made it first must not have been somebody else.
@@ -11,9 +11,11 @@ make_run_folder() {
 make_certificates() {
   authority cluster-ca lamplighter-rig-cluster
   authority site-ca lamplighter-rig-sites
+  authority front-proxy-ca lamplighter-rig-front-proxy
   certificate cluster-ca apiserver /CN=kube-apiserver serverAuth \
     "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,IP:127.0.0.1,IP:${SERVICE_RANGE%.*}.1,IP:$NODE_ADDRESS"
   certificate cluster-ca apiserver-kubelet-client /O=system:masters/CN=kube-apiserver-kubelet-client clientAuth
+  certificate front-proxy-ca front-proxy-client /CN=front-proxy-client clientAuth
   certificate site-ca site /CN=rig.test serverAuth \
     "DNS:*.rig.test,DNS:rig.test,DNS:localhost,IP:127.0.0.1,IP:${POD_RANGE%.*}.1"
   # RSA, because a ServiceAccount token of a usual cluster is an RS256 JWT.

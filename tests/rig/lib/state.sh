@@ -3,7 +3,7 @@
 
 parts() {
   echo etcd kube-apiserver kube-controller-manager kube-scheduler provider-plain provider-authentik
-  if $PODS; then echo node kube-proxy kube-router ingress; fi
+  if $PODS; then echo node kube-proxy kube-router metrics-server ingress; fi
 }
 
 # These scripts, as a whole: whether the rig that runs is the one that they would bring up.
