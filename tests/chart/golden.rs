@@ -98,6 +98,7 @@ fn notes(helm: &Helm) {
         ),
         ("gateway", "networkPolicy.enabled=false", "authz port 8081, which answers with tokens"),
         ("gateway", "session.existingSecret=", "each start makes a new key"),
+        ("gateway", "monitoring.podMonitor=true", "Prometheus does not reach the admin port"),
         ("gateway", "replicas=2", "a replica does not hear of sign-outs at another"),
         ("gateway", GENERIC, "https://headlamp.example.com/lamplighter/callback"),
         ("gateway", GENERIC, "kubectl -n headlamp rollout status deploy/lamplighter"),

@@ -35,10 +35,12 @@ mod ingress_nginx;
 mod k3s;
 mod kubectl;
 mod mint;
+mod monitors;
 mod network_policy;
 mod operations;
 mod plain_nginx;
 mod process;
+mod prometheus;
 mod provider;
 mod proxies;
 mod release;
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         chart_envoy_gateway::tests(&parts),
         chart_helm3::tests(&parts),
         disruption::tests(&parts),
+        monitors::tests(&parts),
         autoscaling::tests(&parts),
         network_policy::tests(&parts),
         k3s::tests(&parts),

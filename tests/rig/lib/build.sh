@@ -19,6 +19,9 @@ github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generat
 github.com/envoyproxy/gateway@v1.9.1  charts/gateway-crds-helm/templates/generated/gateway.envoyproxy.io_clienttrafficpolicies.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_servicemonitors.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_podmonitors.yaml
+github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_probes.yaml
+github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_prometheuses.yaml
+github.com/prometheus-operator/prometheus-operator@v0.85.0  example/prometheus-operator-crd-full/monitoring.coreos.com_prometheusrules.yaml
 github.com/cilium/cilium@v1.20.2  pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml
 github.com/fluxcd/helm-controller@v1.6.2  config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml
 github.com/fluxcd/source-controller@v1.9.2  config/crd/bases/source.toolkit.fluxcd.io_buckets.yaml
@@ -77,6 +80,7 @@ build_all() {
   make_once "$(node_modules_dir)" install_node_modules
   build_proxies
   make_once "$(flux_dir)" build_flux
+  build_watching
   if $PODS; then
     make_once "$(coredns_dir)" build_coredns
     make_once "$(kube_router_dir)" build_kube_router
@@ -92,7 +96,7 @@ need_built() {
   local folder folders missing
   have node || die "needs Node.js"
   folders="$(kube_dir) $(etcd_dir) $(helm_dir) $(helm3_dir) $(dex_dir) $(keycloak_dir) $(crds_dir) $(node_modules_dir)"
-  folders="$folders $(proxies_dirs) $(flux_dir)"
+  folders="$folders $(proxies_dirs) $(flux_dir) $(watching_dirs)"
   if $PODS; then
     missing=$(missing_packages | tr '\n' ' ')
     [ -z "$missing" ] || die "not installed, so rig install: $missing"

@@ -42,7 +42,7 @@ print_env() {
   printf 'export LAMPLIGHTER_RIG=%q\n' "$RUN/rig.json"
   printf 'export KUBECONFIG=%q\n' "$KUBECONFIG"
   # shellcheck disable=SC2016 # for the shell that reads this
-  printf 'export PATH=%q:"$PATH"\n' "$(kube_dir):$(helm_dir):$(helm3_dir):$(dex_dir):$(keycloak_dir)/bin:$(proxies_dirs | tr ' ' :):$(flux_dir)"
+  printf 'export PATH=%q:"$PATH"\n' "$(kube_dir):$(helm_dir):$(helm3_dir):$(dex_dir):$(keycloak_dir)/bin:$(proxies_dirs | tr ' ' :):$(flux_dir):$(watching_dirs | tr ' ' :)"
 }
 
 # Written last, and under its name only when whole: while it is there, the rig was up once.
