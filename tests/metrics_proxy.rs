@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::house::{House, PODS};
 use common::scrape::{assert_says, metrics, number};
@@ -67,7 +67,8 @@ async fn the_ui_is_timed_until_its_answer_begins() {
     house.upstream.say(Say::Halting(Vec::new(), Arc::clone(&go), answer));
     wire.ask(&format!("GET {PODS}"), "Sec-Fetch-Mode: cors\r\n", "").await;
     until("it arrived", || house.upstream.count() == 1).await;
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    let arrived = Instant::now();
+    until("it takes longer than a bound", || arrived.elapsed() > Duration::from_millis(60)).await;
     go.notify_one();
     assert_eq!(wire.answer_to("GET").await.text(), "ok");
     let within = |seconds: &str| {
